@@ -1,0 +1,3 @@
+//! The one coordinator: input, output, timers, routing, limits.
+pub mod input;
+pub mod output;
