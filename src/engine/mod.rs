@@ -1,3 +1,56 @@
 //! The one coordinator: input, output, timers, routing, limits.
+
 pub mod input;
+pub mod limits;
 pub mod output;
+
+use crate::ids::{InfoHash, TorrentId};
+use crate::metainfo::Metainfo;
+use crate::time::Moment;
+pub use input::{Command, Input, Reply, Source};
+pub use limits::Limits;
+pub use output::{Action, Event, Output, PeerStats, Stats};
+
+/// Why a `Command` was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandError {
+    /// For programs: `bad-magnet`, `bad-torrent`, `unknown-torrent`, `no-such-file`, `not-ready`, `too-many`.
+    pub code: &'static str,
+    /// One sentence for a person.
+    pub message: String,
+}
+
+/// The peer.
+#[derive(Debug)]
+pub struct Engine {}
+
+#[expect(clippy::unimplemented, unused_variables, missing_docs, reason = "being written")]
+impl Engine {
+    pub fn new(limits: Limits, seed: [u8; 32], now: Moment) -> Self {
+        Self {}
+    }
+    pub fn command(&mut self, now: Moment, command: Command) -> Result<Reply, CommandError> {
+        unimplemented!()
+    }
+    pub fn handle(&mut self, now: Moment, input: Input<'_>) {}
+    pub fn poll(&mut self) -> Option<Output> {
+        None
+    }
+    pub fn wake_at(&self) -> Option<Moment> {
+        None
+    }
+    pub fn check(&self) {}
+    pub fn stats(&self, now: Moment, torrent: TorrentId) -> Option<Stats> {
+        None
+    }
+    pub fn metainfo(&self, torrent: TorrentId) -> Option<&Metainfo> {
+        None
+    }
+    pub fn info_hash(&self, torrent: TorrentId) -> Option<InfoHash> {
+        None
+    }
+    /// The magnet link to share: hash, name, trackers, web seeds.
+    pub fn magnet(&self, torrent: TorrentId) -> Option<String> {
+        None
+    }
+}
