@@ -8,3 +8,4 @@ pub mod media;
 pub mod metainfo;
 pub mod rng;
 pub mod time;
+pub mod tracker;
