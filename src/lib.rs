@@ -3,11 +3,20 @@
 
 pub mod bencode;
 pub mod engine;
+pub mod geometry;
 pub mod hash;
 pub mod ids;
+pub mod input;
+pub mod limits;
 pub mod magnet;
 pub mod media;
 pub mod metainfo;
 pub mod names;
+pub mod output;
+pub mod peer;
+pub mod picker;
+pub mod pieces;
 pub mod rng;
 pub mod time;
+pub mod tracker;
+pub mod wire;
