@@ -247,7 +247,7 @@ impl Torrent {
                 self.resolved(now, info.unwrap_or_default().to_vec());
             }
         }
-        self.tick_claims();
+        self.check_stored();
     }
 
     /// An info dictionary, from the store or from peers: taken if its hash is right.
@@ -311,7 +311,8 @@ impl Torrent {
         self.completed();
     }
 
-    fn tick_claims(&mut self) {
+    /// Hashes a few more of the pieces that an earlier session stored.
+    pub fn check_stored(&mut self) {
         if let Phase::Sharing(content) = &mut self.phase {
             content.check_claims(self.id, &self.limits, &mut self.outbox);
         }
@@ -433,7 +434,7 @@ impl Torrent {
 
     /// Called a few times a second: what is late, silent or due.
     pub fn tick(&mut self, now: Moment) {
-        self.tick_claims();
+        self.check_stored();
         self.tick_peers(now);
         if let Phase::Resolving(resolver) = &mut self.phase {
             resolver.expire(now, &self.limits);

@@ -103,7 +103,13 @@ impl Play {
     }
 
     /// Hands over as much as may be and is there.
-    pub(super) fn advance(&mut self, torrent: TorrentId, content: &mut Content, limits: &Limits, out: &mut Vec<Output>) {
+    pub(super) fn advance(
+        &mut self,
+        torrent: TorrentId,
+        content: &mut Content,
+        limits: &Limits,
+        out: &mut Vec<Output>,
+    ) {
         while self.wants_more(limits) {
             match self.media.demand() {
                 Demand::Bytes(ranges) => match self.take(&ranges, torrent, content, out) {

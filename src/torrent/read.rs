@@ -30,7 +30,13 @@ impl Read {
     }
 
     /// Delivers as much as is allowed and here, a piece at a time. Stops at what has to be loaded first.
-    pub(super) fn advance(&mut self, torrent: TorrentId, content: &mut Content, limits: &Limits, out: &mut Vec<Output>) {
+    pub(super) fn advance(
+        &mut self,
+        torrent: TorrentId,
+        content: &mut Content,
+        limits: &Limits,
+        out: &mut Vec<Output>,
+    ) {
         if self.rest.is_empty() && !self.ended {
             self.ended = true;
             out.push(Output::Do(Action::Deliver { read: self.id, bytes: Vec::new(), last: true }));

@@ -88,7 +88,8 @@ impl Resolver {
         for (&link, &size) in &self.sizes {
             let refused = self.refused.get(&link).is_some_and(|at| now.since(*at) < limits.metadata_late * 10);
             let draft = self.drafts.entry(size).or_default();
-            let sole = draft.blocks.values().map(|(_, from)| *from).next().or(draft.asked.keys().map(|(_, to)| *to).next());
+            let sole =
+                draft.blocks.values().map(|(_, from)| *from).next().or(draft.asked.keys().map(|(_, to)| *to).next());
             if refused || self.mixed_failed.contains(&size) && sole.is_some_and(|sole| sole != link) {
                 continue;
             }
