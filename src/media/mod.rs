@@ -92,7 +92,7 @@ pub struct Media {
 enum Format {
     /// Its first bytes have not been seen.
     Unknown,
-    Mp4(Mp4),
+    Mp4(Box<Mp4>),
     Mp3(Mp3),
 }
 
@@ -174,7 +174,7 @@ impl Media {
     fn recognise(&mut self, parts: &[&[u8]]) -> Result<(), MediaError> {
         let head = parts.first().copied().unwrap_or_default();
         self.format = match sniff::container(head) {
-            Container::Mp4 => Format::Mp4(Mp4::new(self.length)),
+            Container::Mp4 => Format::Mp4(Box::new(Mp4::new(self.length))),
             Container::Mp3 => Format::Mp3(Mp3::new(self.length)),
             // The place of src/media/webm: `Format::Webm(Webm::new(self.length))`.
             Container::Webm => return Err(MediaError::UnsupportedContainer(Some("Matroska and WebM"))),
