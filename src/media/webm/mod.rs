@@ -225,6 +225,7 @@ impl Webm {
                 let point = search.point();
                 self.enter_at(point);
             }
+            Stage::Enter(_) if self.index.complete => self.distrust_cues(),
             Stage::Enter(_) | Stage::Play => {
                 out.extend(self.play.as_mut().and_then(|play| play.cutter.flush()));
                 self.stage = Stage::End;
@@ -302,12 +303,17 @@ impl Webm {
         };
         if is_cluster {
             self.stage = Stage::Play;
-        } else if std::mem::take(&mut self.index).complete {
-            self.depart();
+        } else if self.index.complete {
+            self.distrust_cues();
         } else {
             return Err(MediaError::Broken("a Cluster is missing"));
         }
         Ok(Step::On)
+    }
+
+    fn distrust_cues(&mut self) {
+        self.index = Index::default();
+        self.depart();
     }
 
     /// Reads an element of the Clusters.

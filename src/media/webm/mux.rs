@@ -111,7 +111,7 @@ mod tests {
         let grouped = Packet { side: vec![0x9B, 0x81, 20], ..packet(0) };
         let out = clusters(&[packet(0), grouped]);
         assert_eq!(
-            out[7..],
+            out[8..],
             [0xA3, 0x85, 0x81, 0, 0, 0x80, 7, 0xA0, 0x8A, 0xA1, 0x85, 0x81, 0, 0, 0, 7, 0x9B, 0x81, 20][..]
         );
     }
