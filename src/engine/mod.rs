@@ -1,15 +1,11 @@
 //! The one coordinator: input, output, timers, routing, limits.
 
-pub mod input;
-pub mod limits;
-pub mod output;
-
 use crate::ids::{InfoHash, TorrentId};
+pub use crate::input::{Command, Input, Reply, Source};
+pub use crate::limits::Limits;
 use crate::metainfo::Metainfo;
+pub use crate::output::{Action, Event, Output, PeerStats, Stats};
 use crate::time::Moment;
-pub use input::{Command, Input, Reply, Source};
-pub use limits::Limits;
-pub use output::{Action, Event, Output, PeerStats, Stats};
 
 /// Why a `Command` was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,146 @@
+//! The only home of numbers. Each row: unit, default, and one line of why (threat-model.md §1, protocol.md §3.13).
+
+use std::time::Duration;
+
+/// What the engine may use, and how long it waits.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Torrents at once.
+    pub torrents_max: usize,
+    /// Links of one torrent, in any state: a page has 500 RTCPeerConnections in Chrome, for everything.
+    pub links_per_torrent_max: usize,
+    /// Links of all torrents, in any state (threat-model W1).
+    pub links_max: usize,
+    /// Remote offers being answered, of one torrent (threat-model W2; libtorrent's number).
+    pub answering_per_torrent_max: usize,
+
+    /// Bytes of `bufferedAmount` above which a link is sent nothing more: Chrome closes a channel at 16 MiB.
+    pub link_buffer_high: usize,
+    /// Bytes of `bufferedAmount` at which the driver reports `LinkDrained`.
+    pub link_buffer_low: usize,
+    /// Bytes of one data-channel message: anacrolix reads through 128 KiB, libtorrent refuses over 64 KiB where the
+    /// SDP says nothing, and a bare channel is fastest from 64 KiB on.
+    pub message_bytes_max: usize,
+
+    /// An unanswered offer is closed after this long: webtorrent.js drops late answers at 50 s.
+    pub offer_life: Duration,
+    /// From an answer to the open channel: webtorrent.js's figure.
+    pub connect_timeout: Duration,
+    /// From the open channel to the handshake: webtorrent.js's figure.
+    pub handshake_timeout: Duration,
+    /// A link that sent nothing for this long is dead: keep-alives come every 60 s or so.
+    pub silence_timeout: Duration,
+    /// A keep-alive is sent after this long without sending: libtorrent drops a silent peer at 120 s.
+    pub keep_alive: Duration,
+
+    /// Offers in one announce: webtorrent.js sends 5.
+    pub offers_per_announce: usize,
+    /// Links a torrent strives for; more are accepted up to `links_per_torrent_max`.
+    pub links_wanted: usize,
+    /// Longest time between announces: proxies cut sockets that are idle for 100 s (protocol.md §1.12).
+    pub announce_interval_max: Duration,
+    /// Shortest time between announces that nothing urges: the good manners of public trackers.
+    pub announce_interval_min: Duration,
+    /// First wait before a tracker is connected again; doubles, with jitter.
+    pub reconnect_min: Duration,
+    /// Longest wait before a tracker is connected again.
+    pub reconnect_max: Duration,
+
+    /// Blocks asked of a link before anything came from it.
+    pub pipeline_first: usize,
+    /// Blocks asked of a link that says nothing of its queue (BEP 10 `reqq`): libtorrent's default.
+    pub pipeline_default_max: usize,
+    /// Blocks asked of any link, and queued for any: 8 MiB, which fills 80 ms at 100 MB/s. Announced as `reqq`.
+    pub request_queue_max: usize,
+    /// How much of a link's rate is asked ahead.
+    pub pipeline_span: Duration,
+    /// A request of more bytes than this closes the link (webtorrent.js's figure).
+    pub request_bytes_max: u32,
+    /// Invalid requests after which a link is closed (libtorrent's number).
+    pub invalid_requests_max: u32,
+    /// Bytes nobody asked for after which a link is closed (threat-model P6).
+    pub waste_max: u64,
+    /// A block needed at once is asked of a second link after this long.
+    pub urgent_late: Duration,
+    /// Any block is asked of a second link after this long, when nothing else is left to ask for.
+    pub endgame_late: Duration,
+    /// A link that delivers nothing it was asked for in this long is snubbed: its blocks are asked of others.
+    pub snub_after: Duration,
+    /// And dropped after this long. webtorrent.js drops us at 30 s.
+    pub stuck_after: Duration,
+    /// Peers unchoked at once.
+    pub upload_slots: usize,
+
+    /// Bytes of an info dictionary (threat-model P7).
+    pub metadata_bytes_max: u32,
+    /// A metadata block is asked of another peer after this long.
+    pub metadata_late: Duration,
+    /// Bytes of partial pieces of one torrent beyond which only urgent pieces are begun.
+    pub partial_bytes_max: usize,
+    /// Bytes of verified pieces kept in memory for players and peers, of one torrent.
+    pub cache_bytes_max: usize,
+    /// Bytes of stored pieces hashed in one go after a restart, so that the worker stays responsive.
+    pub check_bytes_at_once: usize,
+
+    /// Media is handed to the player until it is this far ahead.
+    pub play_ahead: Duration,
+    /// And until this many bytes are ahead: Chrome's SourceBuffers hold 150 MB of video and 12 MB of audio.
+    pub play_ahead_bytes: usize,
+    /// Bytes behind the wanted ones that are fetched in order before anything else.
+    pub ahead_bytes: u64,
+    /// The first of those are as urgent as the wanted ones.
+    pub urgent_bytes: u64,
+    /// Bytes of one `Deliver`.
+    pub deliver_bytes_max: usize,
+}
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            torrents_max: 100,
+            links_per_torrent_max: 55,
+            links_max: 150,
+            answering_per_torrent_max: 10,
+            link_buffer_high: 1 << 20,
+            link_buffer_low: 256 << 10,
+            message_bytes_max: 64 << 10,
+            offer_life: seconds(50),
+            connect_timeout: seconds(25),
+            handshake_timeout: seconds(25),
+            silence_timeout: seconds(150),
+            keep_alive: seconds(55),
+            offers_per_announce: 5,
+            links_wanted: 30,
+            announce_interval_max: seconds(90),
+            announce_interval_min: seconds(20),
+            reconnect_min: seconds(2),
+            reconnect_max: seconds(30),
+            pipeline_first: 16,
+            pipeline_default_max: 250,
+            request_queue_max: 512,
+            pipeline_span: seconds(1),
+            request_bytes_max: 128 << 10,
+            invalid_requests_max: 300,
+            waste_max: 1 << 20,
+            urgent_late: seconds(1),
+            endgame_late: seconds(2),
+            snub_after: seconds(10),
+            stuck_after: seconds(60),
+            upload_slots: 50,
+            metadata_bytes_max: 8 << 20,
+            metadata_late: seconds(3),
+            partial_bytes_max: 64 << 20,
+            cache_bytes_max: 32 << 20,
+            check_bytes_at_once: 8 << 20,
+            play_ahead: seconds(30),
+            play_ahead_bytes: 24 << 20,
+            ahead_bytes: 16 << 20,
+            urgent_bytes: 512 << 10,
+            deliver_bytes_max: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The one table of outstanding requests: which block was asked of which link, and when.
+//!
+//! Invariant: both indexes hold the same pairs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::geometry::{Block, Piece};
+use crate::ids::LinkId;
+use crate::time::Moment;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Requests {
+    by_block: BTreeMap<(Block, LinkId), Moment>,
+    by_link: BTreeMap<LinkId, BTreeSet<Block>>,
+}
+
+impl Requests {
+    pub(super) fn insert(&mut self, block: Block, link: LinkId, now: Moment) {
+        self.by_block.insert((block, link), now);
+        self.by_link.entry(link).or_default().insert(block);
+    }
+
+    /// Takes one request out; false if there was none.
+    pub(super) fn remove(&mut self, block: Block, link: LinkId) -> bool {
+        let was = self.by_block.remove(&(block, link)).is_some();
+        if was && let Some(blocks) = self.by_link.get_mut(&link) {
+            blocks.remove(&block);
+            if blocks.is_empty() {
+                self.by_link.remove(&link);
+            }
+        }
+        was
+    }
+
+    pub(super) fn contains(&self, block: Block, link: LinkId) -> bool {
+        self.by_block.contains_key(&(block, link))
+    }
+
+    /// Number of blocks asked of a link.
+    pub(super) fn count(&self, link: LinkId) -> usize {
+        self.by_link.get(&link).map_or(0, BTreeSet::len)
+    }
+
+    pub(super) fn of_link(&self, link: LinkId) -> Vec<Block> {
+        self.by_link.get(&link).into_iter().flatten().copied().collect()
+    }
+
+    /// The links that were asked for a block.
+    pub(super) fn of_block(&self, block: Block) -> impl Iterator<Item = LinkId> + '_ {
+        self.by_block.range((block, LinkId(0))..=(block, LinkId(u32::MAX))).map(|((_, link), _)| *link)
+    }
+
+    /// The blocks of a piece that were asked for, each once, with when it was first asked for and of how many.
+    pub(super) fn of_piece(&self, piece: Piece) -> Vec<(Block, Moment, usize)> {
+        let mut asked: Vec<(Block, Moment, usize)> = Vec::new();
+        let from = self.by_block.range((piece.first_block(), LinkId(0))..);
+        for ((block, _), at) in from.take_while(|((block, _), _)| block.piece == piece) {
+            match asked.last_mut() {
+                Some((last, first, links)) if *last == *block => {
+                    *first = (*first).min(*at);
+                    *links += 1;
+                }
+                _ => asked.push((*block, *at, 1)),
+            }
+        }
+        asked
+    }
+
+    pub(super) fn oldest(&self, link: LinkId) -> Option<Moment> {
+        self.by_link.get(&link)?.iter().filter_map(|block| self.by_block.get(&(*block, link))).min().copied()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Block, LinkId, Moment)> + '_ {
+        self.by_block.iter().map(|((block, link), at)| (*block, *link, *at))
+    }
+
+    pub(super) fn check(&self) {
+        let pairs: usize = self.by_link.values().map(BTreeSet::len).sum();
+        assert_eq!(pairs, self.by_block.len());
+        for (link, blocks) in &self.by_link {
+            assert!(!blocks.is_empty() && blocks.iter().all(|block| self.contains(*block, *link)));
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The WebTorrent tracker protocol.
+//!
+//! Invariant: nothing here opens a socket; a tracker is text in, text out.
+
+pub mod message;
