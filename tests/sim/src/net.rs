@@ -83,13 +83,14 @@ pub struct Net {
     hosts: BTreeMap<NodeId, Host>,
     halves: BTreeMap<End, Half>,
     low_water: usize,
+    failures: u8,
     rng: Rng,
 }
 
 impl Net {
-    /// `low_water`: the channels' `bufferedAmountLowThreshold`.
-    pub fn new(low_water: usize, rng: Rng) -> Self {
-        Self { hosts: BTreeMap::new(), halves: BTreeMap::new(), low_water, rng }
+    /// `low_water`: the channels' `bufferedAmountLowThreshold`. Of a hundred attempts to connect, `failures` fail.
+    pub fn new(low_water: usize, failures: u8, rng: Rng) -> Self {
+        Self { hosts: BTreeMap::new(), halves: BTreeMap::new(), low_water, failures, rng }
     }
 
     /// A peer gets connected to the network.
@@ -198,7 +199,7 @@ impl Net {
             && self.halves.get(&answerer)?.remote == Some(offerer)
             && !self.is_open(offerer)
             && !self.is_open(answerer);
-        if !is_pair {
+        if !is_pair || self.rng.below(100) < u64::from(self.failures) {
             return None;
         }
         for end in [offerer, answerer] {
@@ -281,4 +282,172 @@ impl Net {
 
 fn transfer_time(bytes: usize, rate: u64) -> Duration {
     Duration::from_micros(bytes as u64 * 1_000_000 / rate.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use swarmreel::ids::LinkId;
+
+    use super::*;
+
+    const A: End = (NodeId(0), LinkId(10));
+    const B: End = (NodeId(1), LinkId(20));
+
+    struct World {
+        net: Net,
+        queue: Queue,
+    }
+
+    /// Two peers that can send `up` bytes a second, 10 ms apart.
+    fn world(up: u64) -> World {
+        let path = Path {
+            up,
+            down: 100_000_000,
+            latency: Duration::from_millis(5),
+            jitter: Duration::from_millis(3),
+            message_max: 65_536,
+        };
+        let mut net = Net::new(100_000, 0, Rng::new([0; 32]));
+        net.join(A.0, path);
+        net.join(B.0, path);
+        World { net, queue: Queue::default() }
+    }
+
+    impl World {
+        /// The next fact that a peer is told, and when, in milliseconds.
+        fn next(&mut self) -> Option<(u64, NodeId, Fact)> {
+            loop {
+                let told = match self.queue.advance()? {
+                    Event::Fact(node, fact) => Some((node, fact)),
+                    Event::Net(transit) => self.net.step(transit, &mut self.queue),
+                    _ => None,
+                };
+                if let Some((node, fact)) = told {
+                    return Some((self.queue.now().0 / 1000, node, fact));
+                }
+            }
+        }
+
+        fn connect(&mut self) {
+            self.net.offer(A, &mut self.queue);
+            let Some((_, _, Fact::OfferReady(_, offer))) = self.next() else { panic!("an offer comes") };
+            self.net.answer(B, &offer, &mut self.queue);
+            let Some((_, _, Fact::AnswerReady(_, answer))) = self.next() else { panic!("an answer comes") };
+            self.net.accept(A, &answer, &mut self.queue);
+            for _ in 0..2 {
+                assert!(matches!(self.next(), Some((_, _, Fact::LinkOpened { message_max: 65_536, .. }))));
+            }
+        }
+
+        /// The bytes that `end` hears until nothing more happens.
+        fn heard(&mut self, end: End) -> Vec<u8> {
+            let mut heard = Vec::new();
+            while let Some((_, node, fact)) = self.next() {
+                if let Fact::LinkData(link, bytes) = fact
+                    && (node, link) == end
+                {
+                    heard.extend(bytes);
+                }
+            }
+            heard
+        }
+    }
+
+    #[test]
+    fn a_channel_keeps_order_and_bytes() {
+        let mut world = world(1_000_000);
+        world.connect();
+        let sent: Vec<u8> = (0..200).collect();
+        for chunk in sent.chunks(7) {
+            world.net.send(A, chunk.to_vec(), &mut world.queue);
+        }
+        assert_eq!(world.heard(B), sent);
+    }
+
+    #[test]
+    fn the_uplink_sets_the_pace() {
+        let mut world = world(100_000);
+        world.connect();
+        let start = world.queue.now();
+        world.net.send(A, vec![0; 50_000], &mut world.queue);
+        let arrival = std::iter::from_fn(|| world.next()).find(|(_, _, fact)| matches!(fact, Fact::LinkData(..)));
+        let (millis, ..) = arrival.expect("it arrives");
+        assert!((510..520).contains(&(millis - start.0 / 1000)), "half a second on the uplink, 10 ms on the way");
+    }
+
+    #[test]
+    fn two_channels_share_the_uplink() {
+        let mut world = world(100_000);
+        world.connect();
+        let (c, d) = ((A.0, LinkId(11)), (B.0, LinkId(21)));
+        world.net.halves.insert(c, Half { remote: Some(d), open: true, ..Half::default() });
+        world.net.halves.insert(d, Half { remote: Some(c), open: true, ..Half::default() });
+        for _ in 0..4 {
+            world.net.send(A, vec![1; 1000], &mut world.queue);
+        }
+        for _ in 0..4 {
+            world.net.send(c, vec![2; 1000], &mut world.queue);
+        }
+        let order: Vec<LinkId> = std::iter::from_fn(|| world.next())
+            .filter_map(|(_, _, fact)| if let Fact::LinkData(link, _) = fact { Some(link) } else { None })
+            .collect();
+        let (b, d) = (B.1, d.1);
+        assert_eq!(order, [b, d, b, d, b, d, b, d]);
+    }
+
+    #[test]
+    fn a_drained_channel_says_so_once_it_is_low() {
+        let mut world = world(1_000_000);
+        world.connect();
+        for _ in 0..3 {
+            world.net.send(A, vec![0; 60_000], &mut world.queue);
+        }
+        assert_eq!(world.net.buffered(A), 180_000);
+        let drained: Vec<usize> = std::iter::from_fn(|| world.next())
+            .filter_map(
+                |(_, _, fact)| if let Fact::LinkDrained { buffered, .. } = fact { Some(buffered) } else { None },
+            )
+            .collect();
+        assert_eq!(drained, [60_000, 0]);
+    }
+
+    #[test]
+    fn a_peer_that_does_not_take_fills_the_senders_buffer() {
+        let mut world = world(10_000_000);
+        world.connect();
+        world.net.leave(B.0, true, &mut world.queue);
+        for _ in 0..20 {
+            world.net.send(A, vec![0; 50_000], &mut world.queue);
+        }
+        while let Some(Event::Net(transit)) =
+            world.queue.advance().filter(|event| !matches!(event, Event::Net(Transit::Lost(_))))
+        {
+            world.net.step(transit, &mut world.queue);
+        }
+        assert!(world.net.buffered(A) >= 1_000_000 - WINDOW - 50_000);
+    }
+
+    #[test]
+    fn the_other_end_learns_of_a_close_soon_and_of_silence_late() {
+        for (silently, delay) in [(false, 10), (true, 20_000)] {
+            let mut world = world(1_000_000);
+            world.connect();
+            let start = world.queue.now().0 / 1000;
+            world.net.leave(B.0, silently, &mut world.queue);
+            let closed = std::iter::from_fn(|| world.next()).find(|(_, _, fact)| matches!(fact, Fact::LinkClosed(_)));
+            let (millis, node, _) = closed.expect("it is told");
+            assert_eq!((millis - start, node), (delay, A.0));
+        }
+    }
+
+    #[test]
+    fn an_answer_to_one_who_left_fails_in_the_end() {
+        let mut world = world(1_000_000);
+        world.net.offer(A, &mut world.queue);
+        let Some((_, _, Fact::OfferReady(_, offer))) = world.next() else { panic!("an offer comes") };
+        world.net.close(A, &mut world.queue);
+        world.net.answer(B, &offer, &mut world.queue);
+        assert!(matches!(world.next(), Some((_, _, Fact::AnswerReady(..)))));
+        assert!(matches!(world.next(), Some((_, node, Fact::LinkClosed(_))) if node == B.0));
+    }
 }

@@ -167,7 +167,11 @@ impl Plan {
         let watchable = matches!(plan.source, Source::Film(_));
         plan.peers.push(draw_seeder(&mut rng));
         // A second full copy that stays, where the first may leave or where disks or peers are bad.
-        plan.peers.push(PeerPlan { path: draw_path(&mut rng), joins: draw_seconds(&mut rng, 20), ..PeerPlan::seeder() });
+        plan.peers.push(PeerPlan {
+            path: draw_path(&mut rng),
+            joins: draw_seconds(&mut rng, 20),
+            ..PeerPlan::seeder()
+        });
         for _ in 0..1 + rng.below(6) {
             plan.peers.push(draw_leecher(&mut rng, watchable));
         }
@@ -188,7 +192,7 @@ fn draw_seconds(rng: &mut Rng, bound: u64) -> Duration {
 }
 
 fn draw_source(rng: &mut Rng) -> Source {
-    if rng.below(3) == 0 {
+    if rng.below(3) == 0 && !crate::FILMS.is_empty() {
         Source::Film(pick(rng, crate::FILMS))
     } else {
         Source::Random(1 + rng.below(600_000) as usize)
@@ -273,7 +277,14 @@ impl Display for Plan {
 impl Display for PeerPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Path { up, down, latency, message_max, .. } = self.path;
-        write!(f, "{:?} at {:?}, {}/{} kB/s {latency:?} {message_max}", self.origin, self.joins, up / 1000, down / 1000)?;
+        write!(
+            f,
+            "{:?} at {:?}, {}/{} kB/s {latency:?} {message_max}",
+            self.origin,
+            self.joins,
+            up / 1000,
+            down / 1000
+        )?;
         if let Some(habit) = self.habit {
             write!(f, ", {habit:?}")?;
         }

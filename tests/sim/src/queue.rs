@@ -63,7 +63,7 @@ impl Queue {
     }
 
     /// Moves on to the next event.
-    pub fn next(&mut self) -> Option<Event> {
+    pub fn advance(&mut self) -> Option<Event> {
         let ((moment, _), event) = self.planned.pop_first()?;
         self.now = moment;
         Some(event)
@@ -81,7 +81,7 @@ mod tests {
             queue.after(Duration::from_secs(delay), Event::Join(peer));
         }
         let mut order = Vec::new();
-        while let Some(Event::Join(peer)) = queue.next() {
+        while let Some(Event::Join(peer)) = queue.advance() {
             order.push((queue.now().0 / 1_000_000, peer));
         }
         assert_eq!(order, [(0, 3), (1, 1), (5, 0), (5, 2)]);
@@ -91,9 +91,9 @@ mod tests {
     fn the_past_is_now() {
         let mut queue = Queue::default();
         queue.after(Duration::from_secs(2), Event::Join(0));
-        queue.next();
+        queue.advance();
         queue.at(Moment(0), Event::Join(1));
-        queue.next();
+        queue.advance();
         assert_eq!(queue.now(), Moment(2_000_000));
     }
 }

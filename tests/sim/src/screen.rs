@@ -79,6 +79,13 @@ pub struct Watched {
     pub to_the_end: bool,
 }
 
+impl Watched {
+    /// The part of the time after the first pictures that was spent waiting, 0 to 1.
+    pub fn stall_ratio(&self) -> f64 {
+        self.stalled.as_secs_f64() / (self.shown + self.stalled).as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+}
+
 /// A player.
 #[derive(Debug)]
 pub struct Screen {

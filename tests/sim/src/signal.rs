@@ -18,6 +18,11 @@ use crate::queue::{Event, NodeId, Queue};
 /// A connection that nobody answers fails after this long.
 const REFUSED: Duration = Duration::from_secs(2);
 
+/// A server misses a peer that vanished without a word after this long (threat-model.md §1).
+const PING_TIMEOUT: Duration = Duration::from_secs(75);
+/// And after this long when its tracker asks.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What becomes of a tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uptime {
@@ -52,6 +57,8 @@ struct Socket {
     socket: SocketId,
     latency: Duration,
     connected: bool,
+    /// Its page vanished without a word; the tracker's server has not noticed yet.
+    dead: bool,
 }
 
 #[derive(Debug)]
@@ -96,7 +103,7 @@ impl Signaling {
             return queue.after(REFUSED, Event::Fact(node, Fact::SocketClosed(socket)));
         };
         self.minted += 1;
-        self.sites[index].sockets.insert(self.minted, Socket { node, socket, latency, connected: false });
+        self.sites[index].sockets.insert(self.minted, Socket { node, socket, latency, connected: false, dead: false });
         // TCP, TLS and the upgrade: three round trips.
         queue.after(latency * 6, Event::Signal(Signal::Connected(index, ConnId(self.minted))));
     }
@@ -115,11 +122,13 @@ impl Signaling {
         }
     }
 
-    /// A peer's page is closed, and all its sockets with it.
-    pub fn leave(&mut self, node: NodeId, queue: &mut Queue) {
-        for (index, site) in self.sites.iter().enumerate() {
-            for (conn, socket) in site.sockets.iter().filter(|(_, socket)| socket.node == node) {
-                queue.after(socket.latency, Event::Signal(Signal::Closed(index, ConnId(*conn))));
+    /// A peer's page is closed, and all its sockets with it. Where it goes `silently` the servers' pings find out.
+    pub fn leave(&mut self, node: NodeId, silently: bool, queue: &mut Queue) {
+        for (index, site) in self.sites.iter_mut().enumerate() {
+            for (conn, socket) in site.sockets.iter_mut().filter(|(_, socket)| socket.node == node) {
+                socket.dead = silently;
+                let notice = if silently { PING_TIMEOUT } else { socket.latency };
+                queue.after(notice, Event::Signal(Signal::Closed(index, ConnId(*conn))));
             }
         }
     }
@@ -129,7 +138,9 @@ impl Signaling {
         let now = queue.now();
         match signal {
             Signal::Connected(index, conn) => self.connected(index, conn, queue),
-            Signal::Text(index, conn, text) => self.with(index, conn, queue, |tracker| tracker.message(now, conn, &text)),
+            Signal::Text(index, conn, text) => {
+                self.with(index, conn, queue, |tracker| tracker.message(now, conn, &text))
+            }
             Signal::Closed(index, conn) => {
                 self.with(index, conn, queue, |tracker| tracker.closed(now, conn));
                 self.sites[index].sockets.remove(&conn.0);
@@ -184,9 +195,14 @@ impl Signaling {
         turn(tracker);
         while let Some(output) = tracker.poll() {
             match output {
-                Output::Send { conn, text } => {
+                Output::Send { conn, text, .. } => {
                     let Some(socket) = site.sockets.get(&conn.0) else { continue };
                     queue.after(socket.latency, Event::Fact(socket.node, Fact::SocketText(socket.socket, text)));
+                }
+                Output::Probe { conn } => {
+                    if site.sockets.get(&conn.0).is_some_and(|socket| socket.dead) {
+                        queue.after(PROBE_TIMEOUT, Event::Signal(Signal::Closed(index, conn)));
+                    }
                 }
                 Output::Close { conn, .. } => {
                     let Some(socket) = site.sockets.remove(&conn.0) else { continue };

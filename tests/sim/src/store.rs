@@ -29,6 +29,11 @@ pub struct DiskPlan {
 impl DiskPlan {
     /// Large, quick and free of faults.
     pub const SOUND: Self = Self { quota: u64::MAX, failing: 0, latency: Duration::from_millis(2), rots: false };
+
+    /// Whether everything that is written is there in the end.
+    pub fn is_sound(&self) -> bool {
+        self.quota == u64::MAX && self.failing == 0
+    }
 }
 
 /// What is stored of one torrent.

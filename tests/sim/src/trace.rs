@@ -62,7 +62,7 @@ impl Trace {
     /// Notes anything that has no large part.
     pub fn note(&mut self, now: Moment, node: NodeId, what: &impl fmt::Debug) {
         self.steps += 1;
-        write!(self, "{} {} {what:?}\n", now.0, node.0).expect("a hash takes any text");
+        writeln!(self, "{} {} {what:?}", now.0, node.0).expect("a hash takes any text");
     }
 
     fn bytes(&mut self, now: Moment, node: NodeId, what: &impl fmt::Debug, bytes: &[u8]) {

@@ -60,6 +60,11 @@ impl Villain {
         Self { habit, blocks: 0, rng }
     }
 
+    /// What is wrong with the peer.
+    pub fn habit(&self) -> Habit {
+        self.habit
+    }
+
     /// What goes out instead of `frame`.
     pub fn tamper(&mut self, frame: Frame) -> Verdict {
         let is_block = frame.block().is_some();
@@ -110,13 +115,13 @@ impl Villain {
         for _ in 0..40 {
             let junk = self.rng.bytes20();
             messages.push(match self.rng.below(7) {
-                0 => message(4, &[0, 0, 0, junk[0]]),                       // have
-                1 => message(self.rng.below(2) as u8, &[]),                 // choke, unchoke
-                2 => message(2 + self.rng.below(2) as u8, &[]),             // interested, not interested
+                0 => message(4, &[0, 0, 0, junk[0]]),                                    // have
+                1 => message(self.rng.below(2) as u8, &[]),                              // choke, unchoke
+                2 => message(2 + self.rng.below(2) as u8, &[]),                          // interested, not interested
                 3 => message(7, &[&[0, 0, 0, junk[0], 0, 0, 0, 0], &junk[..]].concat()), // a block nobody wants
-                4 => message(6, &[0, 0, 0, junk[0], 0, 0, 0, 0, 0, 0, 64, 0]), // request
-                5 => message(8, &[0, 0, 0, junk[0], 0, 0, 0, 0, 0, 0, 64, 0]), // cancel
-                _ => vec![0; 4],                                            // keep-alive
+                4 => message(6, &[0, 0, 0, junk[0], 0, 0, 0, 0, 0, 0, 64, 0]),           // request
+                5 => message(8, &[0, 0, 0, junk[0], 0, 0, 0, 0, 0, 0, 64, 0]),           // cancel
+                _ => vec![0; 4],                                                         // keep-alive
             });
         }
         messages

@@ -3,20 +3,19 @@
 //! Invariant: after each step of an engine its own `check` holds, and whatever an honest one did was checked by the
 //! oracle. A violation is a panic that names the plan.
 
+mod driver;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use swarmreel::engine::{Action, Command, Event as Told, Input, Limits, Output, Reply, Source as Named};
+use swarmreel::engine::{Command, Input, Limits, Reply, Source as Named};
 use swarmreel::hash::Digest;
-use swarmreel::ids::{LinkId, TorrentId};
 
 use crate::chance;
 use crate::content::Content;
-use crate::fact::Fact;
-use crate::frames::Frame;
 use crate::net::Net;
-use crate::node::{CREDIT, Node, Reader};
+use crate::node::{Node, Reader};
 use crate::oracle;
 use crate::plan::{Departure, Origin, PeerPlan, Plan, Source};
 use crate::queue::{Event, NodeId, Queue};
@@ -24,7 +23,6 @@ use crate::screen::{Screen, TICK, Watched};
 use crate::signal::{self, Signaling};
 use crate::store::Store;
 use crate::trace::Trace;
-use crate::villain::{Habit, Verdict};
 
 /// How a run went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,7 +126,7 @@ impl<'p> World<'p> {
 
     fn run_until_all_are_done(&mut self) {
         while !self.is_finished() {
-            let event = self.queue.next().expect("a world with engines never runs out of events");
+            let event = self.queue.advance().expect("a world with engines never runs out of events");
             if self.queue.now().0 > self.plan.patience.as_micros() as u64 {
                 panic!("not everyone is done after {:?}: {}", self.plan.patience, self.unfinished());
             }
@@ -170,9 +168,7 @@ impl<'p> World<'p> {
     /// What the person does first.
     fn open_page(&mut self, id: NodeId, plan: &PeerPlan) {
         let command = match plan.origin {
-            Origin::File => {
-                Command::Seed { metainfo: Box::new(self.content.metainfo.clone()), trackers: Vec::new() }
-            }
+            Origin::File => Command::Seed { metainfo: Box::new(self.content.metainfo.clone()), trackers: Vec::new() },
             Origin::Torrent => add(Named::Torrent(self.content.torrent())),
             Origin::Magnet => add(Named::Text(self.content.magnet())),
         };
@@ -210,181 +206,6 @@ impl<'p> World<'p> {
         self.settle(id);
     }
 
-    /// Tells an engine a fact, unless its page is closed.
-    fn tell(&mut self, id: NodeId, fact: Fact) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
-        let mut facts = vec![fact];
-        if let (Some(villain), Fact::LinkData(link, bytes)) = (&node.villain, &facts[0])
-            && villain.habit() == Habit::NoFast
-        {
-            let link = *link;
-            let frames = node.heard.entry(link).or_default().push(bytes);
-            facts = frames.into_iter().map(|frame| Fact::LinkData(link, villain.hear(frame))).collect();
-        }
-        for fact in facts {
-            let now = self.queue.now();
-            self.trace.fact(now, id, &fact);
-            let Some(node) = self.nodes.get_mut(&id) else { return };
-            match fact {
-                Fact::SocketClosed(socket) => _ = node.sockets.remove(&socket),
-                Fact::LinkClosed(link) => forget(node, link),
-                _ => {}
-            }
-            node.engine.handle(now, fact.input());
-            self.settle(id);
-        }
-    }
-
-    /// Carries out all that an engine says, and looks when it wants to be woken.
-    fn settle(&mut self, id: NodeId) {
-        while let Some(node) = self.nodes.get_mut(&id) {
-            let Some(output) = node.engine.poll() else { break };
-            self.trace.output(self.queue.now(), id, &output);
-            match output {
-                Output::Do(action) => self.act(id, action),
-                Output::Tell(told) => self.told(id, told),
-            }
-        }
-        let Some(node) = self.nodes.get_mut(&id) else { return };
-        node.engine.check();
-        let wanted = node.engine.wake_at();
-        if wanted != node.alarm {
-            node.alarm = wanted.map(|moment| moment.max(self.queue.now()));
-            if let Some(moment) = node.alarm {
-                self.queue.at(moment, Event::Wake(id));
-            }
-        }
-    }
-
-    fn act(&mut self, id: NodeId, action: Action) {
-        let now = self.queue.now();
-        let node = self.nodes.get_mut(&id).expect("it spoke just now");
-        let plan = &self.plan.peers[node.peer];
-        match action {
-            Action::OpenSocket { socket, url } => {
-                node.sockets.insert(socket);
-                self.signaling.open(id, socket, &url, plan.path.latency, &mut self.queue);
-            }
-            Action::SendText { socket, text } => self.signaling.send(id, socket, text, &mut self.queue),
-            Action::CloseSocket(socket) => {
-                node.sockets.remove(&socket);
-                self.signaling.close(id, socket, &mut self.queue);
-            }
-            Action::Offer(link) => self.net.offer((id, link), &mut self.queue),
-            Action::Answer { link, sdp } => self.net.answer((id, link), &sdp, &mut self.queue),
-            Action::Accept { link, sdp } => self.net.accept((id, link), &sdp, &mut self.queue),
-            Action::Send { link, bytes } => self.send(id, link, bytes),
-            Action::CloseLink(link) => {
-                forget(node, link);
-                self.net.close((id, link), &mut self.queue);
-            }
-            Action::Store { piece, ref bytes, .. } if plan.is_honest() => {
-                oracle::check_piece(&self.content, piece, bytes);
-                self.store(id, action);
-            }
-            Action::OpenStore { .. }
-            | Action::SizeStore { .. }
-            | Action::Store { .. }
-            | Action::Load { .. }
-            | Action::CloseStore { .. } => self.store(id, action),
-            Action::OpenMedia { .. } | Action::OpenBuffer { .. } | Action::Append { .. } | Action::EndMedia { .. } => {
-                let screen = node.screen.as_mut().expect("only a play that was asked for is played");
-                let was_dark = screen.watched().first_frame.is_none();
-                let fact = screen.act(action, now);
-                let lit = was_dark && screen.watched().first_frame.is_some();
-                self.answer(id, Duration::ZERO, fact);
-                for (index, (delay, _)) in plan.jumps.iter().enumerate().filter(|_| lit) {
-                    self.queue.after(*delay, Event::Seek(id, index));
-                }
-            }
-            Action::Deliver { bytes, last, .. } => {
-                let reader = node.reader.as_mut().expect("only a read that was asked for is answered");
-                let (read, credit) = (reader.read, reader.take(&bytes, last, &self.content));
-                if let Some(credit) = credit {
-                    self.command(id, Command::ReadMore { read, credit });
-                }
-            }
-        }
-    }
-
-    fn answer(&mut self, id: NodeId, delay: Duration, fact: Option<Fact>) {
-        if let Some(fact) = fact {
-            self.queue.after(delay, Event::Fact(id, fact));
-        }
-    }
-
-    fn store(&mut self, id: NodeId, action: Action) {
-        let writes = matches!(action, Action::Store { .. });
-        let store = &mut self.people[self.nodes[&id].peer].store;
-        let (delay, fact) = (store.latency(), store.act(action));
-        self.answer(id, delay, fact);
-        if writes {
-            self.let_go_of_copied();
-        }
-    }
-
-    fn send(&mut self, id: NodeId, link: LinkId, bytes: Vec<u8>) {
-        let end = (id, link);
-        assert!(self.net.is_open(end), "a message to a channel that is not open");
-        let node = self.nodes.get_mut(&id).expect("it spoke just now");
-        let plan = &self.plan.peers[node.peer];
-        oracle::check_send(&self.limits, bytes.len(), self.net.message_max(end), self.net.buffered(end));
-        let frames = node.said.entry(link).or_default().push(&bytes);
-        if plan.is_honest() {
-            oracle::check_said(&frames, &self.content, plan.habit != Some(Habit::NoFast));
-        }
-        if node.villain.is_some() { self.misbehave(id, link, frames) } else { self.net.send(end, bytes, &mut self.queue) }
-    }
-
-    fn misbehave(&mut self, id: NodeId, link: LinkId, frames: Vec<Frame>) {
-        for frame in frames {
-            let Some(villain) = self.nodes.get_mut(&id).and_then(|node| node.villain.as_mut()) else { return };
-            match villain.tamper(frame) {
-                Verdict::Say(messages) => {
-                    for message in messages {
-                        self.net.send((id, link), message, &mut self.queue);
-                    }
-                }
-                Verdict::Vanish(message) => {
-                    self.net.send((id, link), message, &mut self.queue);
-                    let peer = self.nodes[&id].peer;
-                    // Its uplink still gets the half block out.
-                    return self.queue.after(Duration::from_millis(200), Event::Leave(peer));
-                }
-            }
-        }
-    }
-
-    fn told(&mut self, id: NodeId, told: Told) {
-        let now = self.queue.now();
-        let Some(node) = self.nodes.get_mut(&id) else { return };
-        let outcome = &mut self.people[node.peer].outcome;
-        match told {
-            Told::Ready(torrent) => self.read_if_planned(id, torrent),
-            Told::Done(_) => {
-                node.done = true;
-                outcome.done = Some(now.since(node.since));
-            }
-            Told::Warning { code, .. } => *outcome.warnings.entry(code).or_default() += 1,
-            Told::PeerLeft { reason, .. } => *outcome.left.entry(reason).or_default() += 1,
-            Told::PlayFailed { code, message, .. } => panic!("a good film can't be played: {code}: {message}"),
-            Told::PeerJoined { .. } => {}
-        }
-    }
-
-    fn read_if_planned(&mut self, id: NodeId, torrent: TorrentId) {
-        let peer = self.nodes[&id].peer;
-        if !self.plan.peers[peer].reads || self.nodes[&id].reader.is_some() {
-            return;
-        }
-        let range = 0..self.content.bytes.len() as u64;
-        let Some(Reply::Read(read)) = self.command(id, Command::Read { torrent, file: 0, range }) else {
-            panic!("a read is the reply");
-        };
-        self.nodes.get_mut(&id).expect("it spoke just now").reader = Some(Reader::new(read));
-        self.command(id, Command::ReadMore { read, credit: CREDIT });
-    }
-
     fn tick(&mut self, id: NodeId) {
         let now = self.queue.now();
         let Some(screen) = self.nodes.get_mut(&id).and_then(|node| node.screen.as_mut()) else { return };
@@ -415,7 +236,7 @@ impl<'p> World<'p> {
         self.note_outcome(id);
         self.nodes.remove(&id);
         self.net.leave(id, silently, &mut self.queue);
-        self.signaling.leave(id, &mut self.queue);
+        self.signaling.leave(id, silently, &mut self.queue);
         self.people[peer].store.reload();
         if let Some(back) = back {
             self.queue.after(back, Event::Join(peer));
@@ -498,7 +319,8 @@ impl<'p> World<'p> {
         }
         for (plan, person) in self.plan.peers.iter().zip(&self.people).filter(|(plan, _)| plan.is_honest()) {
             let kept = person.store.pieces(self.content.metainfo.info_hash);
-            kept.filter(|_| !plan.disk.rots).for_each(|(piece, bytes)| oracle::check_piece(&self.content, piece, bytes));
+            kept.filter(|_| !plan.disk.rots)
+                .for_each(|(piece, bytes)| oracle::check_piece(&self.content, piece, bytes));
         }
         let peers = self.people.iter().map(|person| person.outcome.clone()).collect();
         Report { trace: self.trace.digest(), steps: self.trace.steps(), took, peers }
@@ -507,10 +329,4 @@ impl<'p> World<'p> {
 
 fn add(source: Named) -> Command {
     Command::Add { source, trackers: Vec::new() }
-}
-
-/// A link is gone.
-fn forget(node: &mut Node, link: LinkId) {
-    node.said.remove(&link);
-    node.heard.remove(&link);
 }
