@@ -173,6 +173,11 @@ impl Net {
         let Some(half) = self.halves.get_mut(&end) else { return };
         half.buffered += bytes.len();
         half.waiting.push_back(bytes);
+        // No event tells of a buffer that was never above the mark: the driver looks after each message.
+        if half.buffered <= self.low_water {
+            let drained = Fact::LinkDrained { link: end.1, buffered: half.buffered };
+            queue.after(Duration::ZERO, Event::Fact(end.0, drained));
+        }
         self.pump(end.0, queue);
     }
 
@@ -242,9 +247,9 @@ impl Net {
         half.buffered -= bytes.len();
         half.last_arrival = half.last_arrival.max(queue.now() + delay);
         let drained = Fact::LinkDrained { link: end.1, buffered: half.buffered };
-        let tells = half.buffered == 0 || was_high && half.buffered <= self.low_water;
+        let is_drained = was_high && half.buffered <= self.low_water;
         queue.at(half.last_arrival, Event::Net(Transit::Reached(remote, bytes)));
-        tells.then_some((end.0, drained))
+        is_drained.then_some((end.0, drained))
     }
 
     fn reached(&mut self, end: End, bytes: Vec<u8>, queue: &mut Queue) -> Option<(NodeId, Fact)> {
@@ -408,7 +413,7 @@ mod tests {
                 |(_, _, fact)| if let Fact::LinkDrained { buffered, .. } = fact { Some(buffered) } else { None },
             )
             .collect();
-        assert_eq!(drained, [60_000, 0]);
+        assert_eq!(drained, [60_000, 60_000], "after the first message, and when the third begins to leave");
     }
 
     #[test]

@@ -57,7 +57,7 @@ mod tests {
     use crate::frames::{Framer, message};
 
     fn content() -> Content {
-        Content::random(64, 32, Vec::new(), &mut Rng::new([0; 32]))
+        Content::random(20_000, 16_384, Vec::new(), &mut Rng::new([0; 32]))
     }
 
     fn handshake(content: &Content) -> Vec<u8> {

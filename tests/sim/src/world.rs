@@ -169,8 +169,8 @@ impl<'p> World<'p> {
     fn open_page(&mut self, id: NodeId, plan: &PeerPlan) {
         let command = match plan.origin {
             Origin::File => Command::Seed { metainfo: Box::new(self.content.metainfo.clone()), trackers: Vec::new() },
-            Origin::Torrent => add(Named::Torrent(self.content.torrent())),
-            Origin::Magnet => add(Named::Text(self.content.magnet())),
+            Origin::Torrent => add(Named::Torrent(self.content.metainfo.to_torrent())),
+            Origin::Magnet => add(Named::Text(self.content.metainfo.magnet().to_string())),
         };
         let Some(Reply::Torrent(torrent)) = self.command(id, command) else { panic!("a torrent is the reply") };
         let Some(node) = self.nodes.get_mut(&id) else { return };
