@@ -22,6 +22,15 @@ pub fn check_said(frames: &[Frame], content: &Content, knows_fast: bool) {
     }
 }
 
+/// What a peer without the fast extension heard.
+pub fn check_heard_without_fast(frames: &[Frame]) {
+    assert!(!frames.iter().any(is_fast), "a message of the fast extension, to a peer that does not know it");
+}
+
+fn is_fast(frame: &Frame) -> bool {
+    frame.id().is_some_and(|id| FAST.contains(&id))
+}
+
 fn check_frame(frame: &Frame, content: &Content, knows_fast: bool) {
     if frame.is_handshake {
         let hash = &frame.bytes[HASH_IN_HANDSHAKE];
@@ -32,8 +41,7 @@ fn check_frame(frame: &Frame, content: &Content, knows_fast: bool) {
         let original = content.piece(piece).get(begin as usize..end);
         assert!(original == Some(data), "an honest peer served bytes of piece {piece} that are not the original's");
     }
-    let is_fast = frame.id().is_some_and(|id| FAST.contains(&id));
-    assert!(knows_fast || !is_fast, "a message of the fast extension, which was not agreed on");
+    assert!(knows_fast || !is_fast(frame), "a message of the fast extension, which was not agreed on");
 }
 
 /// A piece about to be stored, or read back from the store at the end.
@@ -44,9 +52,16 @@ pub fn check_piece(content: &Content, piece: u32, bytes: &[u8]) {
 /// A message is about to be given to a channel that has `buffered` bytes waiting.
 pub fn check_send(limits: &Limits, message: usize, message_max: usize, buffered: usize) {
     assert!(message > 0, "an empty message");
-    assert!(message <= message_max, "a message of {message} bytes to a peer that takes {message_max}");
+    let most = message_max.min(limits.message_bytes_max);
+    assert!(message <= most, "a message of {message} bytes where {most} are allowed");
     let high = limits.link_buffer_high;
     assert!(buffered <= high, "more is sent on a channel with {buffered} bytes waiting, above {high}");
+}
+
+/// A peer with one torrent has so many connections and attempts at one.
+pub fn check_links(limits: &Limits, count: usize) {
+    let most = limits.links_per_torrent_max.min(limits.links_max);
+    assert!(count <= most, "{count} connections at once, above {most}");
 }
 
 #[cfg(test)]

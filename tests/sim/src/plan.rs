@@ -215,7 +215,7 @@ fn draw_path(rng: &mut Rng) -> Path {
         down: pick(rng, &[500_000, 2_000_000, 10_000_000]),
         latency: Duration::from_millis(1 + rng.below(80)),
         jitter: Duration::from_millis(rng.below(30)),
-        message_max: pick(rng, &[16_384 + 13, 65_536, 262_144, 1 << 30]),
+        message_max: pick(rng, &[5_000, 65_536, 262_144, 1 << 30]),
     }
 }
 

@@ -43,7 +43,11 @@ pub struct Queue {
     now: Moment,
     planned: BTreeMap<(Moment, u64), Event>,
     count: u64,
+    since_moved: u32,
 }
+
+/// More events in one moment than this are an endless loop.
+const EVENTS_PER_MOMENT: u32 = 1_000_000;
 
 impl Queue {
     /// The present.
@@ -63,8 +67,13 @@ impl Queue {
     }
 
     /// Moves on to the next event.
+    ///
+    /// # Panics
+    /// When time stands still: something always happens again at once.
     pub fn advance(&mut self) -> Option<Event> {
         let ((moment, _), event) = self.planned.pop_first()?;
+        self.since_moved = if moment == self.now { self.since_moved + 1 } else { 0 };
+        assert!(self.since_moved < EVENTS_PER_MOMENT, "time stands still, at {event:?}");
         self.now = moment;
         Some(event)
     }

@@ -44,7 +44,7 @@ pub struct Outcome {
     pub done: Option<Duration>,
     /// How it was to watch, for those who did.
     pub watched: Option<Watched>,
-    /// Payload bytes received, sent, and received for nothing.
+    /// Payload bytes received.
     pub downloaded: u64,
     /// Payload bytes sent.
     pub uploaded: u64,
@@ -271,7 +271,10 @@ impl<'p> World<'p> {
         if !plan.must_finish() {
             return true;
         }
-        let Some(node) = person.node.map(|id| &self.nodes[&id]) else { return false };
+        let comes_back = matches!(plan.leaves, Some(Departure::After { back: Some(_), .. }));
+        let Some(node) = person.node.map(|id| &self.nodes[&id]).filter(|_| !comes_back || person.visits > 1) else {
+            return false;
+        };
         let has_all = || {
             let stored = person.store.pieces(self.content.metainfo.info_hash).count();
             node.done && (!plan.disk.is_sound() || stored == self.content.metainfo.pieces.len())

@@ -15,19 +15,12 @@ use crate::oracle;
 use crate::queue::{Event, NodeId};
 use crate::villain::{Habit, Verdict};
 
+const SPEAKER: &str = "what speaks is there";
+
 impl World<'_> {
     /// Tells an engine a fact, unless its page is closed.
     pub(super) fn tell(&mut self, id: NodeId, fact: Fact) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
-        let mut facts = vec![fact];
-        if let (Some(villain), Fact::LinkData(link, bytes)) = (&node.villain, &facts[0])
-            && villain.habit() == Habit::NoFast
-        {
-            let link = *link;
-            let frames = node.heard.entry(link).or_default().push(bytes);
-            facts = frames.into_iter().map(|frame| Fact::LinkData(link, villain.hear(frame))).collect();
-        }
-        for fact in facts {
+        for fact in self.as_heard(id, fact) {
             let now = self.queue.now();
             self.trace.fact(now, id, &fact);
             let Some(node) = self.nodes.get_mut(&id) else { return };
@@ -38,6 +31,19 @@ impl World<'_> {
             }
             node.engine.handle(now, fact.input());
             self.settle(id);
+        }
+    }
+
+    /// What a peer without the fast extension hears of a fact: whole messages, with nothing of the extension.
+    fn as_heard(&mut self, id: NodeId, fact: Fact) -> Vec<Fact> {
+        let Some(node) = self.nodes.get_mut(&id) else { return Vec::new() };
+        match (fact, &node.villain) {
+            (Fact::LinkData(link, bytes), Some(villain)) if villain.habit() == Habit::NoFast => {
+                let frames = node.heard.entry(link).or_default().push(&bytes);
+                oracle::check_heard_without_fast(&frames);
+                frames.into_iter().map(|frame| Fact::LinkData(link, villain.hear(frame))).collect()
+            }
+            (fact, _) => vec![fact],
         }
     }
 
@@ -63,53 +69,89 @@ impl World<'_> {
     }
 
     fn act(&mut self, id: NodeId, action: Action) {
-        let now = self.queue.now();
-        let node = self.nodes.get_mut(&id).expect("it spoke just now");
-        let plan = &self.plan.peers[node.peer];
         match action {
-            Action::OpenSocket { socket, url } => {
-                node.sockets.insert(socket);
-                self.signaling.open(id, socket, &url, plan.path.latency, &mut self.queue);
+            Action::OpenSocket { .. } | Action::SendText { .. } | Action::CloseSocket(_) => self.signal(id, action),
+            Action::Offer(_) | Action::Answer { .. } | Action::Accept { .. } | Action::CloseLink(_) => {
+                self.connect(id, action);
             }
-            Action::SendText { socket, text } => self.signaling.send(id, socket, text, &mut self.queue),
-            Action::CloseSocket(socket) => {
-                node.sockets.remove(&socket);
-                self.signaling.close(id, socket, &mut self.queue);
-            }
-            Action::Offer(link) => self.net.offer((id, link), &mut self.queue),
-            Action::Answer { link, sdp } => self.net.answer((id, link), &sdp, &mut self.queue),
-            Action::Accept { link, sdp } => self.net.accept((id, link), &sdp, &mut self.queue),
             Action::Send { link, bytes } => self.send(id, link, bytes),
-            Action::CloseLink(link) => {
-                forget(node, link);
-                self.net.close((id, link), &mut self.queue);
-            }
-            Action::Store { piece, ref bytes, .. } if plan.is_honest() => {
-                oracle::check_piece(&self.content, piece, bytes);
-                self.store(id, action);
-            }
             Action::OpenStore { .. }
             | Action::SizeStore { .. }
             | Action::Store { .. }
             | Action::Load { .. }
             | Action::CloseStore { .. } => self.store(id, action),
             Action::OpenMedia { .. } | Action::OpenBuffer { .. } | Action::Append { .. } | Action::EndMedia { .. } => {
-                let screen = node.screen.as_mut().expect("only a play that was asked for is played");
-                let was_dark = screen.watched().first_frame.is_none();
-                let fact = screen.act(action, now);
-                let lit = was_dark && screen.watched().first_frame.is_some();
-                self.answer(id, Duration::ZERO, fact);
-                for (index, (delay, _)) in plan.jumps.iter().enumerate().filter(|_| lit) {
-                    self.queue.after(*delay, Event::Seek(id, index));
-                }
+                self.show(id, action);
             }
-            Action::Deliver { bytes, last, .. } => {
-                let reader = node.reader.as_mut().expect("only a read that was asked for is answered");
-                let (read, credit) = (reader.read, reader.take(&bytes, last, &self.content));
-                if let Some(credit) = credit {
-                    self.command(id, Command::ReadMore { read, credit });
-                }
+            Action::Deliver { bytes, last, .. } => self.deliver(id, &bytes, last),
+        }
+    }
+
+    fn signal(&mut self, id: NodeId, action: Action) {
+        let node = self.nodes.get_mut(&id).expect(SPEAKER);
+        match action {
+            Action::OpenSocket { socket, url } => {
+                node.sockets.insert(socket);
+                let latency = self.plan.peers[node.peer].path.latency;
+                self.signaling.open(id, socket, &url, latency, &mut self.queue);
             }
+            Action::SendText { socket, text } => self.signaling.send(id, socket, text, &mut self.queue),
+            Action::CloseSocket(socket) => {
+                node.sockets.remove(&socket);
+                self.signaling.close(id, socket, &mut self.queue);
+            }
+            other => unreachable!("not for a tracker: {other:?}"),
+        }
+    }
+
+    fn connect(&mut self, id: NodeId, action: Action) {
+        match action {
+            Action::Offer(link) => self.net.offer((id, link), &mut self.queue),
+            Action::Answer { link, sdp } => self.net.answer((id, link), &sdp, &mut self.queue),
+            Action::Accept { link, sdp } => self.net.accept((id, link), &sdp, &mut self.queue),
+            Action::CloseLink(link) => {
+                forget(self.nodes.get_mut(&id).expect(SPEAKER), link);
+                self.net.close((id, link), &mut self.queue);
+            }
+            other => unreachable!("not for the network: {other:?}"),
+        }
+        oracle::check_links(&self.limits, self.net.ends_of(id).len());
+    }
+
+    fn store(&mut self, id: NodeId, action: Action) {
+        let peer = self.nodes[&id].peer;
+        let written = if let Action::Store { piece, bytes, .. } = &action { Some((*piece, bytes)) } else { None };
+        if let Some((piece, bytes)) = written.filter(|_| self.plan.peers[peer].is_honest()) {
+            oracle::check_piece(&self.content, piece, bytes);
+        }
+        let writes = written.is_some();
+        let store = &mut self.people[peer].store;
+        let (delay, fact) = (store.latency(), store.act(action));
+        self.answer(id, delay, fact);
+        if writes {
+            self.let_go_of_copied();
+        }
+    }
+
+    fn show(&mut self, id: NodeId, action: Action) {
+        let node = self.nodes.get_mut(&id).expect(SPEAKER);
+        let screen = node.screen.as_mut().expect("only a play that was asked for is played");
+        let was_dark = screen.watched().first_frame.is_none();
+        let fact = screen.act(action, self.queue.now());
+        let is_first_light = was_dark && screen.watched().first_frame.is_some();
+        let jumps = &self.plan.peers[node.peer].jumps;
+        for (index, (delay, _)) in jumps.iter().enumerate().filter(|_| is_first_light) {
+            self.queue.after(*delay, Event::Seek(id, index));
+        }
+        self.answer(id, Duration::ZERO, fact);
+    }
+
+    fn deliver(&mut self, id: NodeId, bytes: &[u8], last: bool) {
+        let node = self.nodes.get_mut(&id).expect(SPEAKER);
+        let reader = node.reader.as_mut().expect("only a read that was asked for is answered");
+        let read = reader.read;
+        if let Some(credit) = reader.take(bytes, last, &self.content) {
+            self.command(id, Command::ReadMore { read, credit });
         }
     }
 
@@ -119,20 +161,10 @@ impl World<'_> {
         }
     }
 
-    fn store(&mut self, id: NodeId, action: Action) {
-        let writes = matches!(action, Action::Store { .. });
-        let store = &mut self.people[self.nodes[&id].peer].store;
-        let (delay, fact) = (store.latency(), store.act(action));
-        self.answer(id, delay, fact);
-        if writes {
-            self.let_go_of_copied();
-        }
-    }
-
     fn send(&mut self, id: NodeId, link: LinkId, bytes: Vec<u8>) {
         let end = (id, link);
         assert!(self.net.is_open(end), "a message to a channel that is not open");
-        let node = self.nodes.get_mut(&id).expect("it spoke just now");
+        let node = self.nodes.get_mut(&id).expect(SPEAKER);
         let plan = &self.plan.peers[node.peer];
         oracle::check_send(&self.limits, bytes.len(), self.net.message_max(end), self.net.buffered(end));
         let frames = node.said.entry(link).or_default().push(&bytes);
@@ -191,7 +223,7 @@ impl World<'_> {
         let Some(Reply::Read(read)) = self.command(id, Command::Read { torrent, file: 0, range }) else {
             panic!("a read is the reply");
         };
-        self.nodes.get_mut(&id).expect("it spoke just now").reader = Some(Reader::new(read));
+        self.nodes.get_mut(&id).expect(SPEAKER).reader = Some(Reader::new(read));
         self.command(id, Command::ReadMore { read, credit: CREDIT });
     }
 }
