@@ -6,7 +6,7 @@ import { intentOf, mainFile } from "./ui/drop.js";
 import { FileList, save } from "./ui/files.js";
 import { Intake } from "./ui/intake.js";
 import { Item, mainSource } from "./ui/item.js";
-import { fromFragment, infoHashOf, toFragment, unwrap } from "./ui/link.js";
+import { fromFragment, infoHashOf, nameOf, toFragment, unwrap } from "./ui/link.js";
 import { Notice } from "./ui/notice.js";
 import { PeerList } from "./ui/peers.js";
 import { problemOf, problemOfWarning } from "./ui/problems.js";
@@ -60,7 +60,7 @@ async function openLink(text, atOnce = false) {
   if (!source) return complain({ code: "empty-link" });
   const hash = infoHashOf(source);
   const open = hash ? items.find((item) => item.torrent?.infoHash === hash) : undefined;
-  if (!open) return join(source, "Your video", atOnce);
+  if (!open) return join(source, nameOf(source) || "A shared video", atOnce);
   display(open);
   return true;
 }
@@ -92,7 +92,7 @@ async function join(source, name, atOnce = false) {
 
 /** @param {File[]} sources */
 async function seed(sources) {
-  const item = new Item("shared", nameOf(sources), sources);
+  const item = new Item("shared", titleOf(sources), sources);
   items.push(item);
   display(item);
   const onProgress = (/** @type {number} */ fraction) => void (item.hashing = fraction);
@@ -123,7 +123,7 @@ async function take(item, ask, fallback) {
 }
 
 /** One file's name, or that of the main one of several. @param {File[]} sources */
-function nameOf(sources) {
+function titleOf(sources) {
   const main = sources[Math.max(0, mainSource(sources))].name;
   return sources.length === 1 ? main : main.replace(/\.[^.]+$/, "");
 }
@@ -297,7 +297,7 @@ function render() {
 /** @param {Item} item */
 function linksOf({ torrent }) {
   if (!torrent) return null;
-  const link = new URL(`#${toFragment(torrent, location.host)}`, location.href).href;
+  const link = `${location.origin}${location.pathname}#${toFragment(torrent, location.host)}`;
   return { link, magnet: torrent.magnetURI };
 }
 

@@ -35,6 +35,7 @@ export class FileList {
     show(this.card, files.length > 1);
     if (!item || files.length < 2) return;
     rows(this.list, "file-row", Math.min(files.length, SHOWN)).forEach((row, index) => {
+      say(find(row, ".file-name", HTMLElement), within(item.name, files[index].path));
       fill(row, files[index], index === item.selected, item.saving.has(index), item.origin === "opened");
     });
     show(this.more, files.length > SHOWN);
@@ -54,12 +55,16 @@ function fill(row, file, selected, saving, savable) {
   const save = find(row, ".file-save", HTMLButtonElement);
   play.disabled = !isMedia(file);
   play.setAttribute("aria-current", String(selected));
-  say(find(row, ".file-name", HTMLElement), file.path);
   const part = file.progress < 1 ? `${percent(file.progress)} of ${bytes(file.length)}` : bytes(file.length);
   say(find(row, ".file-facts", HTMLElement), saving ? `Saving, ${part}` : part);
   show(save, savable);
   save.disabled = saving;
   save.setAttribute("aria-label", `Save ${file.name}`);
+}
+
+/** A path without the torrent's own folder, which every file is in. @param {string} folder @param {string} path */
+function within(folder, path) {
+  return path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path;
 }
 
 /**

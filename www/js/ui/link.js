@@ -46,6 +46,14 @@ export function infoHashOf(source) {
   return found ? found[1].toLowerCase() : null;
 }
 
+/**
+ * The name that a magnet link proposes (`dn`), or nothing.
+ * @param {string} source
+ */
+export function nameOf(source) {
+  return /^magnet:\?/i.test(source) ? (new URLSearchParams(source.slice(8)).get("dn") ?? "") : "";
+}
+
 /** The WebSocket trackers of a magnet link; a browser can ask no others. @param {string} magnet */
 function trackersOf(magnet) {
   const query = new URLSearchParams(magnet.slice(magnet.indexOf("?") + 1));
