@@ -63,8 +63,8 @@ fn numbered(path: &[String], number: u32) -> Vec<String> {
     path
 }
 
-fn is_taken(given: &BTreeMap<Vec<String>, u32>, key: &Vec<String>) -> bool {
-    given.range(key.clone()..).next().is_some_and(|(next, _)| next.starts_with(key))
+fn is_taken(given: &BTreeMap<Vec<String>, u32>, key: &[String]) -> bool {
+    given.range(key.to_owned()..).next().is_some_and(|(next, _)| next.starts_with(key))
 }
 
 fn fold(path: &[String]) -> Vec<String> {
