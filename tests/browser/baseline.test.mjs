@@ -20,6 +20,7 @@ async function webtorrentAlone(stage, kind) {
   await wt.opens(bob, url);
 
   const magnet = await wt.seeds(alice, film.path, [tracker]);
+  await wt.preparesToPlay(bob);
   await watch(bob.page);
   await wt.adds(bob, magnet, [tracker], { play: true });
 

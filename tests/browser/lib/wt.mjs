@@ -22,6 +22,11 @@ export async function seeds(person, path, trackers) {
   return person.page.evaluate((list) => /** @type {any} */ (window).wt.seed(list), trackers);
 }
 
+/** Sets up what webtorrent plays through. @param {Person} person */
+export function preparesToPlay(person) {
+  return person.page.evaluate(() => /** @type {any} */ (window).wt.prepareToPlay());
+}
+
 /**
  * @param {Person} person
  * @param {string} magnet
@@ -29,13 +34,12 @@ export async function seeds(person, path, trackers) {
  * @param {{ play?: boolean }} [options]
  */
 export async function adds(person, magnet, trackers, { play = false } = {}) {
-  if (play) await person.page.evaluate(() => /** @type {any} */ (window).wt.prepareToPlay());
   await person.page.evaluate((...args) => /** @type {any} */ (window).wt.add(...args), magnet, trackers, play);
 }
 
-/** Waits until everything is downloaded. @param {Person} person @param {number} [timeout] ms */
-export async function finishes(person, timeout = 60_000) {
-  await person.page.waitForFunction(() => /** @type {any} */ (window).wt.progress.doneAt > 0, { timeout, polling: 50 });
+/** Waits until everything is downloaded. @param {Person} person */
+export async function finishes(person) {
+  await person.page.evaluate(() => /** @type {any} */ (window).wt.finished);
 }
 
 /** @param {Person} person @returns {Promise<string>} SHA-256 of what was downloaded, hex */

@@ -14,6 +14,8 @@ function seed(trackers) {
 
 /** What a download has come to, with times of `performance.now()`. */
 const progress = { addedAt: 0, connectedAt: 0, doneAt: 0, downloaded: 0, fraction: 0 };
+let finish;
+const finished = new Promise((resolve) => (finish = resolve));
 
 /** Starts downloading; `play` shows the first file while it downloads. */
 async function add(magnet, trackers, play) {
@@ -27,6 +29,7 @@ async function add(magnet, trackers, play) {
   torrent.on("done", () => {
     progress.doneAt = performance.now();
     progress.fraction = 1;
+    finish();
   });
   if (play) torrent.on("ready", () => torrent.files[0].streamTo(document.querySelector("#video")));
 }
@@ -65,5 +68,5 @@ function corrupt() {
   };
 }
 
-const wt = { client, seed, add, prepareToPlay, progress, digest, corrupt, corrupted: 0 };
+const wt = { client, seed, add, prepareToPlay, progress, finished, digest, corrupt, corrupted: 0 };
 window.wt = wt;
