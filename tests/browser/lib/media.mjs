@@ -1,13 +1,12 @@
 // Media to share, made once by ffmpeg. Invariant: each picture carries the second it belongs to, as six black or white
 // boxes (a binary clock), so a test can tell from pixels alone that the right frame is shown. `lib/watch.mjs` reads it.
 import { execFile } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, randomFill } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
-import { open, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
-import { randomFill } from "node:crypto";
 import { FIXTURES } from "./paths.mjs";
 
 const run = promisify(execFile);
@@ -95,7 +94,6 @@ export async function media(name) {
   const recipe = RECIPES[name];
   if (!recipe) throw new Error(`no recipe for ${name}`);
   const args = recipe.from ? ["-i", (await media(recipe.from)).path, "-c", "copy", ...(recipe.copy ?? [])] : (recipe.args ?? []);
-  // A changed recipe is another fixture: the folder's name is the recipe's hash.
   const path = await made(name, args.join(" "), async (temporary) => {
     await run("ffmpeg", ["-v", "error", "-y", "-fflags", "+bitexact", ...args, "-f", format(name), temporary]);
   });
@@ -129,11 +127,11 @@ export async function bytes(megabytes) {
  * @param {(temporary: string) => Promise<void>} make
  */
 async function made(name, recipe, make) {
-  const path = join(FIXTURES, `${createHash("sha256").update(recipe).digest("hex").slice(0, 12)}-${name}`);
+  // A changed recipe is another fixture: its folder is named by the recipe's hash.
+  const folder = join(FIXTURES, createHash("sha256").update(`${name} ${recipe}`).digest("hex").slice(0, 12));
+  const path = join(folder, name);
   if (existsSync(path)) return path;
-  for (const old of await readdir(FIXTURES)) {
-    if (old.endsWith(`-${name}`)) await rm(join(FIXTURES, old), { force: true });
-  }
+  await mkdir(folder, { recursive: true });
   const temporary = `${path}.${process.pid}.part`;
   await make(temporary);
   await rename(temporary, path); // A run that is interrupted leaves no half a fixture behind.
