@@ -1,6 +1,6 @@
 // People: one browser process each, with a page. Invariant: a page's error that no test asked for fails that test.
-import { mkdtemp, rm } from "node:fs/promises";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import puppeteer from "puppeteer-core";
@@ -71,11 +71,8 @@ export class Person {
     this.downloads = downloads;
     this.#discard = discard;
     page.on("console", (message) => this.#heard(message.type(), message.text(), message.location().url));
+    // Both browsers report a worker's console and errors with those of its page.
     page.on("pageerror", (error) => this.#heard("error", `uncaught: ${/** @type {Error} */ (error)?.stack ?? error}`));
-    page.on("workercreated", (worker) => {
-      // Chromium only: a worker's console is its own. Firefox reports it with the page's.
-      /** @type {any} */ (worker).on?.("console", (/** @type {any} */ m) => this.#heard(m.type(), m.text()));
-    });
   }
 
   /** The process id of the browser, the root of its process tree. */
@@ -104,7 +101,6 @@ export class Person {
 
   /** Keeps what the person saw, for whoever reads the failed test. @param {string} label */
   async keepEvidence(label) {
-    const { writeFile } = await import("node:fs/promises");
     const stem = join(ARTIFACTS, `${label}-${this.name}`.replace(/[^\w.-]+/g, "-"));
     await writeFile(`${stem}.log`, `${this.log.join("\n")}\n`);
     if (this.browser.connected) await this.page.screenshot({ path: /** @type {any} */ (`${stem}.png`) }).catch(() => {});
@@ -130,7 +126,10 @@ export async function arrive(kind, options = {}) {
     defaultViewport: viewport,
     protocolTimeout: 120_000,
   });
-  const takeBack = atExit(() => browser.process()?.kill("SIGKILL"));
+  const takeBack = atExit(() => {
+    browser.process()?.kill("SIGKILL");
+    rmSync(home, { recursive: true, force: true });
+  });
   const discard = async () => {
     await closeBrowser(browser);
     takeBack();
