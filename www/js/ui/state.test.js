@@ -14,7 +14,7 @@ function traffic(traffic) {
 
 /** Someone who opened a link a moment ago. @param {Partial<Facts>} [facts] @returns {Facts} */
 function opened(facts) {
-  const start = { hashing: null, joined: true, ready: false, wasShared: false, waited: 1, traffic: traffic() };
+  const start = { stopped: false, hashing: null, joined: true, ready: false, wasShared: false, waited: 1, traffic: traffic() };
   return { origin: "opened", screen: "none", ...start, ...facts };
 }
 
@@ -24,6 +24,7 @@ const ALL = traffic({ progress: 1 });
 
 /** @type {[string, Facts, string, RegExp][]} */
 const CASES = [
+  ["the engine is gone", opened({ stopped: true, ready: true, screen: "playing", traffic: SOMEONE }), "stopped", /^Stopped Reload/],
   ["before the engine answers", opened({ joined: false, traffic: null }), "starting", /^Starting/],
   ["nobody found at first", opened(), "looking", /^Looking for peers/],
   ["someone is answering", opened({ traffic: traffic({ connecting: 2 }) }), "connecting", /^Connecting/],
@@ -68,6 +69,11 @@ test("the sharer is told how many watch, and when leaving does no harm", () => {
   assert.equal(watched(0.1, 0.9).headline, "Seeding to 2 viewers");
   assert.match(watched(0.1, 0.9).detail, /Keep this tab open/);
   assert.match(watched(0.1, 1).detail, /even when you leave/);
+});
+
+test("the sharer of a file that this browser can't play is told what others will meet", () => {
+  const said = describe(opened({ origin: "shared", screen: "failed", traffic: ALL }));
+  assert.match(said.detail, /can’t play it.*they can save it/);
 });
 
 test("numbers that change by the second stay out of what is read aloud", () => {
