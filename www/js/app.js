@@ -279,6 +279,7 @@ function detailOf(event) {
 // What is seen
 
 function render() {
+  document.body.classList.remove("opening");
   document.body.dataset.view = current ? "watch" : "home";
   document.body.dataset.origin = current?.origin ?? "";
   notice.update(fatal ?? problem ?? current?.problem ?? null);

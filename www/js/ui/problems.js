@@ -30,15 +30,27 @@ const TORRENT = { title: "This torrent is damaged", next: "Ask for a new link or
 const ADVICE = {
   "bad-magnet": LINK,
   "bad-link": LINK,
-  "empty-link": { title: "There is no link yet", sentence: "The field is empty.", next: "Paste a magnet link or an info hash." },
+  "empty-link": {
+    title: "There is no link yet",
+    sentence: "The field is empty.",
+    next: "Paste a magnet link or an info hash.",
+  },
   "bad-torrent": TORRENT,
   "not-media": {
     title: "That is no video",
     sentence: "Only video and audio files can be shared here.",
     next: "Drop an MP4, WebM, M4A or MP3 file. A .torrent file opens what it names.",
   },
-  "empty-file": { title: "That file is empty", sentence: "There is nothing in it to share.", next: "Choose another file." },
-  folder: { title: "That is a folder", sentence: "A folder can’t be shared as it is.", next: "Drop the files in it instead." },
+  "empty-file": {
+    title: "That file is empty",
+    sentence: "There is nothing in it to share.",
+    next: "Choose another file.",
+  },
+  folder: {
+    title: "That is a folder",
+    sentence: "A folder can’t be shared as it is.",
+    next: "Drop the files in it instead.",
+  },
   "file-unreadable": UNREADABLE,
   "bad-seed": { title: "That can’t be shared", next: "Choose other files." },
   "unsupported-codec": CANNOT_PLAY,
@@ -94,6 +106,7 @@ export function problemOfWarning(warning) {
 
 /** @param {unknown} thing @param {"code" | "message"} key */
 function textOf(thing, key) {
-  const value = typeof thing === "object" && thing !== null ? /** @type {Record<string, unknown>} */ (thing)[key] : null;
+  const value =
+    typeof thing === "object" && thing !== null ? /** @type {Record<string, unknown>} */ (thing)[key] : null;
   return typeof value === "string" ? value : "";
 }

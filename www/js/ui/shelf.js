@@ -30,7 +30,10 @@ export class Shelf {
       const item = items[index];
       const words = item.words("none", stopped);
       say(find(row, ".shelf-name", HTMLElement), item.name);
-      say(find(row, ".shelf-state", HTMLElement), item.problem?.title ?? `${words.headline} ${words.figure ?? ""}`.trim());
+      say(
+        find(row, ".shelf-state", HTMLElement),
+        item.problem?.title ?? `${words.headline} ${words.figure ?? ""}`.trim(),
+      );
       find(row, ".shelf-remove", HTMLElement).setAttribute("aria-label", `Remove ${item.name}`);
     });
   }

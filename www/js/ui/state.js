@@ -70,7 +70,8 @@ export function describe(facts) {
  * @param {string} name
  */
 export function tabTitle(words, name) {
-  const lead = { playing: "▶ ", seeding: "↑ " }[words.key] ?? (words.busy ? `${words.figure ?? words.headline} · ` : "");
+  const lead =
+    { playing: "▶ ", seeding: "↑ " }[words.key] ?? (words.busy ? `${words.figure ?? words.headline} · ` : "");
   return `${lead}${name} – Swarmreel`;
 }
 
@@ -81,7 +82,7 @@ export function tabTitle(words, name) {
  * @returns {Words}
  */
 function sharing({ peers, trackers }, waited, screen) {
-  const unseen = screen === "failed" ? "This browser can’t play it; theirs may not either, but they can save it. " : "";
+  const unseen = screen === "failed" ? "This browser can’t play it; the others may have to save it instead. " : "";
   if (peers.length === 0) {
     if (unreachable(trackers, waited)) return trackerDown();
     const detail = "Send the link. Your video starts for whoever opens it. Keep this tab open while they watch.";
