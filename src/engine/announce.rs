@@ -140,7 +140,10 @@ impl Engine {
         match session.others(info_hash) {
             None if complete => 0,
             None => room.min(1),
-            Some(others) => room.min((others as usize).saturating_sub(links)),
+            // A tracker gives the offers of one announce to distinct peers, but knows nothing of earlier ones: fewer
+            // offers than peers may all go to those that we have. These ignore them.
+            Some(others) if links < others as usize => room.min(others as usize),
+            Some(_) => 0,
         }
     }
 
@@ -329,20 +332,19 @@ impl Engine {
         }
     }
 
-    /// Closes what is pending for too long, and has lonely leechers announce again.
+    /// Closes what is pending for too long, and has leechers announce again that miss peers.
     pub(super) fn tick_links(&mut self, now: Moment) {
         for link in self.links.expired(now, &self.limits) {
             self.close_link(link);
         }
-        let lonely: Vec<(TorrentId, InfoHash)> = self
-            .torrents
-            .iter()
-            .filter(|(id, torrent)| !torrent.is_complete() && self.links.of(**id).next().is_none())
-            .map(|(id, torrent)| (*id, torrent.info_hash()))
-            .collect();
-        for (_, info_hash) in lonely {
+        let leechers = self.torrents.iter().filter(|(_, torrent)| !torrent.is_complete());
+        for (id, info_hash) in leechers.map(|(id, torrent)| (*id, torrent.info_hash())) {
+            let met = self.links.count(id, |stage| !matches!(stage, Stage::Offering | Stage::Ready { .. }));
+            let pending = self.links.count(id, |stage| matches!(stage, Stage::Announced { .. }));
             for session in self.trackers.values_mut() {
-                if let Some(last) = session.last(info_hash) {
+                let others = session.others(info_hash).unwrap_or(0) as usize;
+                let misses_peers = met == pending || met < others.min(self.limits.links_wanted);
+                if let (true, Some(last)) = (misses_peers, session.last(info_hash)) {
                     session.hurry(info_hash, last + self.limits.announce_interval_min);
                 }
             }

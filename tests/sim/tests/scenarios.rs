@@ -225,8 +225,8 @@ fn a_file_of_one_byte() {
 
 #[test]
 fn play_with_seeks_while_downloading() {
-    for film in swarmreel_sim::FILMS {
-        let slow = PeerPlan { path: Path { up: 60_000, ..HOME }, ..seeder() };
+    for film in swarmreel_sim::film::NAMES {
+        let slow = PeerPlan { path: Path { up: 15_000, ..HOME }, ..seeder() };
         let jumps = vec![(Duration::from_millis(300), 75), (seconds(1), 20), (seconds(2), 90)];
         let watching = PeerPlan { watches: true, jumps, ..leecher() };
         let report = run(&Plan { source: Source::Film(film), ..plan(vec![slow, watching]) });
