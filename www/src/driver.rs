@@ -18,7 +18,7 @@ use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessagePort, Performan
 
 use crate::facts;
 use crate::link::Links;
-use crate::protocol::{Outbox, ToPage};
+use crate::protocol::Outbox;
 use crate::socket::Sockets;
 use crate::store::{Opened, Stores};
 
