@@ -129,7 +129,7 @@ impl Default for Limits {
             announce_interval_min: seconds(20),
             reconnect_min: seconds(2),
             reconnect_max: seconds(30),
-            pipeline_first: 16,
+            pipeline_first: 8,
             pipeline_default_max: 250,
             request_queue_max: 512,
             pipeline_span: seconds(1),
