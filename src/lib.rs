@@ -18,5 +18,6 @@ pub mod picker;
 pub mod pieces;
 pub mod rng;
 pub mod time;
+pub mod torrent;
 pub mod tracker;
 pub mod wire;

@@ -56,6 +56,13 @@ pub struct Limits {
     pub pipeline_span: Duration,
     /// A request of more bytes than this closes the link (webtorrent.js's figure).
     pub request_bytes_max: u32,
+    /// Messages other than blocks, requests and news of pieces, in a second, beyond which a link is closed
+    /// (threat-model P4).
+    pub control_per_second_max: u32,
+    /// `interested` is said again after this long without an unchoke (protocol.md §3.3).
+    pub interested_again: Duration,
+    /// A link that rejected a request is asked for nothing for this long.
+    pub reject_pause: Duration,
     /// Invalid requests after which a link is closed (libtorrent's number).
     pub invalid_requests_max: u32,
     /// Bytes nobody asked for after which a link is closed (threat-model P6).
@@ -124,6 +131,9 @@ impl Default for Limits {
             request_queue_max: 512,
             pipeline_span: seconds(1),
             request_bytes_max: 128 << 10,
+            control_per_second_max: 2000,
+            interested_again: seconds(8),
+            reject_pause: Duration::from_millis(500),
             invalid_requests_max: 300,
             waste_max: 1 << 20,
             urgent_late: seconds(1),

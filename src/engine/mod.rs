@@ -1,52 +1,413 @@
 //! The one coordinator: input, output, timers, routing, limits.
+//!
+//! Invariant: only this module fills the output queue; everything that happens is an input, a command, or a `Wake`.
 
-use crate::ids::{InfoHash, TorrentId};
+mod announce;
+mod links;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use links::{Links, Stage, TrackerId};
+
+use crate::ids::{InfoHash, PeerId, PlayId, ReadId, TorrentId};
 pub use crate::input::{Command, Input, Reply, Source};
 pub use crate::limits::Limits;
+use crate::magnet::Magnet;
 use crate::metainfo::Metainfo;
 pub use crate::output::{Action, Event, Output, PeerStats, Stats};
+use crate::rng::Rng;
 use crate::time::Moment;
+use crate::torrent::{Seedling, Torrent};
+use crate::tracker::session::{Session, draw_peer_id};
+
+/// How often lateness is looked at.
+const TICK: Duration = Duration::from_millis(500);
 
 /// Why a `Command` was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandError {
-    /// For programs: `bad-magnet`, `bad-torrent`, `unknown-torrent`, `no-such-file`, `not-ready`, `too-many`.
+    /// For programs: `bad-magnet`, `bad-torrent`, `unknown-torrent`, `no-such-file`, `not-ready`, `too-many`,
+    /// `already-added`.
     pub code: &'static str,
     /// One sentence for a person.
     pub message: String,
 }
 
-/// The peer.
-#[derive(Debug)]
-pub struct Engine {}
+impl CommandError {
+    fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
 
-#[expect(clippy::unimplemented, unused_variables, missing_docs, reason = "being written")]
+/// The peer: all torrents of one page, or one process.
+#[derive(Debug)]
+pub struct Engine {
+    limits: Limits,
+    rng: Rng,
+    /// Our id in handshakes.
+    peer_id: PeerId,
+    now: Moment,
+    torrents: BTreeMap<TorrentId, Torrent>,
+    trackers: BTreeMap<TrackerId, Session>,
+    links: Links,
+    plays: BTreeMap<PlayId, TorrentId>,
+    reads: BTreeMap<ReadId, TorrentId>,
+    next_tracker: TrackerId,
+    next_socket: u32,
+    /// Torrents, plays and reads share one count.
+    next_id: u32,
+    tick_at: Moment,
+    outputs: VecDeque<Output>,
+    /// Inputs came since the last flush.
+    stirred: bool,
+}
+
 impl Engine {
+    /// An engine with nothing to do. `seed` should be 32 bytes of the system's randomness; the same seed and inputs
+    /// give the same outputs.
     pub fn new(limits: Limits, seed: [u8; 32], now: Moment) -> Self {
-        Self {}
+        let mut rng = Rng::new(seed);
+        let peer_id = draw_peer_id(&mut rng);
+        Self {
+            limits,
+            rng,
+            peer_id,
+            now,
+            torrents: BTreeMap::new(),
+            trackers: BTreeMap::new(),
+            links: Links::default(),
+            plays: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            next_tracker: 0,
+            next_socket: 0,
+            next_id: 0,
+            tick_at: now + TICK,
+            outputs: VecDeque::new(),
+            stirred: false,
+        }
     }
+
+    /// Carries out a user's wish, or says why not.
+    ///
+    /// # Errors
+    /// The wish makes no sense, or is over a limit; nothing has changed.
     pub fn command(&mut self, now: Moment, command: Command) -> Result<Reply, CommandError> {
-        unimplemented!()
+        self.now = now;
+        self.stirred = true;
+        let reply = match command {
+            Command::Add { source, trackers } => self.add(now, source, &trackers).map(Reply::Torrent),
+            Command::Seed { metainfo, trackers } => self.seed(now, *metainfo, &trackers).map(Reply::Torrent),
+            Command::Remove { torrent, forget } => self.remove(torrent, forget),
+            Command::Play { torrent, file } => self.play(torrent, file),
+            Command::Stop { play } => {
+                self.with_play(play, |torrent| torrent.stop(play));
+                self.plays.remove(&play);
+                Ok(Reply::Done)
+            }
+            Command::Read { torrent, file, range } => {
+                let read = ReadId(self.mint());
+                let torrents = &mut self.torrents;
+                let entry = torrents.get_mut(&torrent).ok_or_else(unknown_torrent)?;
+                if entry.metainfo().is_none() {
+                    return Err(CommandError::new("not-ready", "The torrent's list of files is not known yet."));
+                }
+                entry.read(read, file, range).ok_or_else(no_such_file)?;
+                self.reads.insert(read, torrent);
+                Ok(Reply::Read(read))
+            }
+            Command::ReadMore { read, credit } => {
+                self.with_read(read, |torrent| torrent.read_more(read, credit));
+                Ok(Reply::Done)
+            }
+            Command::CloseRead { read } => {
+                self.with_read(read, |torrent| torrent.close_read(read));
+                self.reads.remove(&read);
+                Ok(Reply::Done)
+            }
+        };
+        self.announce(now);
+        reply
     }
-    pub fn handle(&mut self, now: Moment, input: Input<'_>) {}
+
+    /// Takes in a fact.
+    pub fn handle(&mut self, now: Moment, input: Input<'_>) {
+        self.now = now;
+        self.stirred = true;
+        match input {
+            Input::Wake => self.wake(now),
+            Input::SocketOpened(socket) => self.socket_opened(now, socket),
+            Input::SocketText(socket, text) => self.socket_text(now, socket, text),
+            Input::SocketClosed(socket) => self.socket_closed(now, socket),
+            Input::OfferReady(link, sdp) => self.offer_ready(now, link, sdp),
+            Input::AnswerReady(link, sdp) => self.answer_ready(now, link, sdp),
+            Input::LinkOpened { link, message_max } => self.link_opened(now, link, message_max),
+            Input::LinkClosed(link) => self.link_closed(link),
+            Input::LinkData(link, bytes) => {
+                return self.with_link(link, |torrent| torrent.data(now, link, bytes));
+            }
+            Input::LinkDrained { link, buffered } => {
+                return self.with_link(link, |torrent| torrent.drained(link, buffered));
+            }
+            Input::StoreOpened { torrent, info, have } => {
+                self.with_torrent(torrent, |torrent| torrent.store_opened(now, info, have));
+            }
+            Input::Stored(torrent, piece) => return self.with_torrent(torrent, |torrent| torrent.stored(piece)),
+            Input::StoreFailed(torrent, piece) => self.with_torrent(torrent, |torrent| torrent.store_failed(piece)),
+            Input::Loaded(torrent, piece, bytes) => {
+                return self.with_torrent(torrent, |torrent| torrent.loaded(now, piece, Some(bytes)));
+            }
+            Input::LoadFailed(torrent, piece) => {
+                self.with_torrent(torrent, |torrent| torrent.loaded(now, piece, None));
+            }
+            Input::MediaSupport(play, playable) => {
+                return self.with_play(play, |torrent| torrent.media_support(play, playable));
+            }
+            Input::Position { play, time, .. } => {
+                return self.with_play(play, |torrent| torrent.position(play, time));
+            }
+            Input::Seek { play, to } => return self.with_play(play, |torrent| torrent.seek(play, to)),
+        }
+        self.announce(now);
+    }
+
+    /// The next thing to do or to tell. Drained until `None` after a turn's inputs; what they brought is turned into
+    /// messages here, once, however many they were.
     pub fn poll(&mut self) -> Option<Output> {
-        None
+        if self.outputs.is_empty() && std::mem::take(&mut self.stirred) {
+            let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
+            for id in ids {
+                if let Some(torrent) = self.torrents.get_mut(&id) {
+                    torrent.flush(self.now);
+                }
+                self.collect(id);
+            }
+        }
+        self.outputs.pop_front()
     }
+
+    /// When `Input::Wake` is due; `None` while there is nothing to wait for.
     pub fn wake_at(&self) -> Option<Moment> {
-        None
+        if self.torrents.is_empty() {
+            return None;
+        }
+        if self.torrents.values().any(Torrent::is_checking) {
+            return Some(self.now);
+        }
+        let connects = self.trackers.values().filter_map(Session::connect_at);
+        let hashes = || self.torrents.values().map(Torrent::info_hash);
+        let dues = self.trackers.values().flat_map(|session| hashes().filter_map(|hash| session.due_at(hash)));
+        // What is overdue waits for an offer, and is looked at with every tick.
+        connects.chain(dues).filter(|at| *at > self.now).chain([self.tick_at]).min()
     }
-    pub fn check(&self) {}
-    pub fn stats(&self, now: Moment, torrent: TorrentId) -> Option<Stats> {
-        None
+
+    fn wake(&mut self, now: Moment) {
+        let ticks = now >= self.tick_at;
+        if ticks {
+            self.tick_at = now + TICK;
+            self.tick_links(now);
+        }
+        let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
+        for id in ids {
+            self.with_torrent(id, |torrent| if ticks { torrent.tick(now) } else { torrent.check_stored() });
+        }
     }
+
+    // ---- commands
+
+    fn mint(&mut self) -> u32 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn add(&mut self, now: Moment, source: Source, trackers: &[String]) -> Result<TorrentId, CommandError> {
+        let (magnet, metainfo) = match source {
+            Source::Text(text) => {
+                let magnet: Magnet =
+                    text.trim().parse().map_err(|error: crate::magnet::MagnetError| bad("bad-magnet", &error))?;
+                (magnet, None)
+            }
+            Source::Torrent(bytes) => {
+                let metainfo = Metainfo::from_torrent(&bytes).map_err(|error| bad("bad-torrent", &error))?;
+                (metainfo.magnet(), Some(metainfo))
+            }
+        };
+        let urls: Vec<String> = magnet.trackers.iter().chain(trackers).cloned().collect();
+        let known = self.torrent_of(magnet.info_hash);
+        let id = match known {
+            Some(id) => id,
+            None => self.plant(magnet.info_hash, magnet.web_seeds, &urls)?,
+        };
+        let Some(torrent) = self.torrents.get_mut(&id) else { return Err(unknown_torrent()) };
+        urls.iter().for_each(|url| torrent.add_tracker(url.clone()));
+        if let Some(metainfo) = metainfo {
+            torrent.know(now, metainfo);
+        }
+        if known.is_none() {
+            self.act(Action::OpenStore { torrent: id, info_hash: magnet.info_hash });
+            self.offer(now, id);
+        }
+        self.collect(id);
+        self.join(now, id, &urls);
+        Ok(id)
+    }
+
+    fn seed(&mut self, now: Moment, metainfo: Metainfo, trackers: &[String]) -> Result<TorrentId, CommandError> {
+        let urls: Vec<String> = metainfo.trackers.iter().chain(trackers).cloned().collect();
+        if let Some(id) = self.torrent_of(metainfo.info_hash) {
+            let complete = self.torrents.get(&id).is_some_and(Torrent::is_complete);
+            let words = "This is being downloaded already; remove it first to share your own copy.";
+            return if complete { Ok(id) } else { Err(CommandError::new("already-added", words)) };
+        }
+        let id = self.plant(metainfo.info_hash, metainfo.web_seeds.clone(), &urls)?;
+        if let Some(torrent) = self.torrents.get_mut(&id) {
+            torrent.seed(now, metainfo);
+        }
+        self.collect(id);
+        self.join(now, id, &urls);
+        Ok(id)
+    }
+
+    fn plant(
+        &mut self,
+        info_hash: InfoHash,
+        web_seeds: Vec<String>,
+        trackers: &[String],
+    ) -> Result<TorrentId, CommandError> {
+        if self.torrents.len() >= self.limits.torrents_max {
+            let words = format!("No more than {} torrents can be open at once.", self.limits.torrents_max);
+            return Err(CommandError::new("too-many", words));
+        }
+        let id = TorrentId(self.mint());
+        let mut once: Vec<String> = Vec::new();
+        trackers.iter().for_each(|url| {
+            if !once.contains(url) {
+                once.push(url.clone())
+            }
+        });
+        let shuffle = self.rng.below(u64::from(u32::MAX)) as u32;
+        let seedling = Seedling { id, info_hash, peer_id: self.peer_id, trackers: once, web_seeds, shuffle };
+        self.torrents.insert(id, Torrent::resolve(seedling, &self.limits));
+        Ok(id)
+    }
+
+    fn remove(&mut self, id: TorrentId, forget: bool) -> Result<Reply, CommandError> {
+        if !self.torrents.contains_key(&id) {
+            return Err(unknown_torrent());
+        }
+        self.part(id);
+        let links: Vec<_> = self.links.of(id).map(|(link, _)| link).collect();
+        links.into_iter().for_each(|link| self.close_link(link));
+        self.plays.retain(|_, torrent| *torrent != id);
+        self.reads.retain(|_, torrent| *torrent != id);
+        self.torrents.remove(&id);
+        self.act(Action::CloseStore { torrent: id, forget });
+        Ok(Reply::Done)
+    }
+
+    fn play(&mut self, id: TorrentId, file: Option<usize>) -> Result<Reply, CommandError> {
+        let torrent = self.torrents.get(&id).ok_or_else(unknown_torrent)?;
+        let beyond = |metainfo: &Metainfo| file.is_some_and(|file| file >= metainfo.files.len());
+        if torrent.metainfo().is_some_and(beyond) {
+            return Err(no_such_file());
+        }
+        let play = PlayId(self.mint());
+        self.plays.insert(play, id);
+        self.with_torrent(id, |torrent| torrent.play(play, file));
+        Ok(Reply::Play(play))
+    }
+
+    // ---- routing
+
+    fn with_torrent(&mut self, id: TorrentId, act: impl FnOnce(&mut Torrent)) {
+        if let Some(torrent) = self.torrents.get_mut(&id) {
+            act(torrent);
+            self.collect(id);
+        }
+    }
+
+    fn with_link(&mut self, link: crate::ids::LinkId, act: impl FnOnce(&mut Torrent)) {
+        if let Some(id) = self.links.get(link).filter(|entry| entry.stage == Stage::Open).map(|entry| entry.torrent) {
+            self.with_torrent(id, act);
+        }
+    }
+
+    fn with_play(&mut self, play: PlayId, act: impl FnOnce(&mut Torrent)) {
+        if let Some(id) = self.plays.get(&play) {
+            self.with_torrent(*id, act);
+        }
+    }
+
+    fn with_read(&mut self, read: ReadId, act: impl FnOnce(&mut Torrent)) {
+        if let Some(id) = self.reads.get(&read) {
+            self.with_torrent(*id, act);
+        }
+    }
+
+    /// Takes over what a torrent brought forth.
+    fn collect(&mut self, id: TorrentId) {
+        let Some(torrent) = self.torrents.get_mut(&id) else { return };
+        self.outputs.extend(torrent.drain());
+        for link in torrent.take_closed() {
+            self.links.remove(link);
+        }
+    }
+
+    // ---- what may be shown
+
+    /// What may be shown of a torrent.
+    pub fn stats(&self, now: Moment, id: TorrentId) -> Option<Stats> {
+        let torrent = self.torrents.get(&id)?;
+        let mut stats = torrent.stats(now);
+        let standings: Vec<bool> =
+            self.trackers.values().filter_map(|session| session.works_for(torrent.info_hash())).collect();
+        stats.trackers = standings.len();
+        stats.trackers_working = standings.iter().filter(|works| **works).count();
+        stats.connecting = self.links.count(id, |stage| matches!(stage, Stage::Connecting | Stage::Answering { .. }));
+        Some(stats)
+    }
+
+    /// The metadata, once known.
     pub fn metainfo(&self, torrent: TorrentId) -> Option<&Metainfo> {
-        None
+        self.torrents.get(&torrent)?.metainfo()
     }
+
+    /// The swarm of a torrent.
     pub fn info_hash(&self, torrent: TorrentId) -> Option<InfoHash> {
-        None
+        Some(self.torrents.get(&torrent)?.info_hash())
     }
+
     /// The magnet link to share: hash, name, trackers, web seeds.
     pub fn magnet(&self, torrent: TorrentId) -> Option<String> {
-        None
+        let torrent = self.torrents.get(&torrent)?;
+        let mut magnet = Magnet::new(torrent.info_hash());
+        magnet.name = torrent.metainfo().map(|metainfo| metainfo.name.clone());
+        magnet.trackers = torrent.trackers().to_vec();
+        magnet.web_seeds = torrent.web_seeds().to_vec();
+        Some(magnet.to_string())
     }
+
+    /// Checks every invariant; the simulator and the fuzzers call it after each step.
+    ///
+    /// # Panics
+    /// If one is broken.
+    pub fn check(&self) {
+        assert!(self.links.len() <= self.limits.links_max);
+        for (id, torrent) in &self.torrents {
+            torrent.check();
+            assert_eq!(self.links.count(*id, |stage| *stage == Stage::Open), torrent.peers(), "links of {id:?}");
+        }
+    }
+}
+
+fn bad(code: &'static str, error: &impl std::fmt::Display) -> CommandError {
+    CommandError::new(code, error.to_string())
+}
+
+fn unknown_torrent() -> CommandError {
+    CommandError::new("unknown-torrent", "This torrent is not here any more.")
+}
+
+fn no_such_file() -> CommandError {
+    CommandError::new("no-such-file", "The torrent has no such file.")
 }

@@ -7,6 +7,7 @@ mod error;
 mod mp3;
 mod mp4;
 mod sniff;
+mod webm;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub use error::MediaError;
 use mp3::Mp3;
 use mp4::Mp4;
 use sniff::Container;
+use webm::Webm;
 
 /// Video or audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +94,9 @@ pub struct Media {
 enum Format {
     /// Its first bytes have not been seen.
     Unknown,
-    Mp4(Mp4),
+    Mp4(Box<Mp4>),
     Mp3(Mp3),
+    Webm(Webm),
 }
 
 /// The same call for each format, or the given answer while the format is unknown.
@@ -103,6 +106,7 @@ macro_rules! each {
             Format::Unknown => $unknown,
             Format::Mp4($inner) => $call,
             Format::Mp3($inner) => $call,
+            Format::Webm($inner) => $call,
         }
     };
 }
@@ -174,10 +178,9 @@ impl Media {
     fn recognise(&mut self, parts: &[&[u8]]) -> Result<(), MediaError> {
         let head = parts.first().copied().unwrap_or_default();
         self.format = match sniff::container(head) {
-            Container::Mp4 => Format::Mp4(Mp4::new(self.length)),
+            Container::Mp4 => Format::Mp4(Box::new(Mp4::new(self.length))),
             Container::Mp3 => Format::Mp3(Mp3::new(self.length)),
-            // The place of src/media/webm: `Format::Webm(Webm::new(self.length))`.
-            Container::Webm => return Err(MediaError::UnsupportedContainer(Some("Matroska and WebM"))),
+            Container::Webm => Format::Webm(Webm::new(self.length)),
             Container::Other(name) => return Err(MediaError::UnsupportedContainer(name)),
         };
         Ok(())

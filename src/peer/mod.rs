@@ -102,6 +102,8 @@ pub struct Peer {
     pub waste: u64,
     /// Requests that made no sense.
     pub invalid_requests: u32,
+    /// It rejected a request: nothing is asked of it before this.
+    pub pause_until: Moment,
     /// Control messages in the current second (threat-model P4).
     pub control: (u64, u32),
     outgoing: VecDeque<Vec<u8>>,
@@ -140,6 +142,7 @@ impl Peer {
             sent_at: now,
             waste: 0,
             invalid_requests: 0,
+            pause_until: now,
             control: (0, 0),
             outgoing: VecDeque::new(),
             separate: true,
@@ -175,6 +178,28 @@ impl Peer {
             Has::Known(_) | Has::Early { first: EarlyHas::All, .. } => 1.0,
             _ => 0.0,
         }
+    }
+
+    /// It runs webtorrent.js (BEP 20: `-WW`, and `-WD` for the desktop's).
+    pub fn is_webtorrent(&self) -> bool {
+        self.peer_id().is_some_and(|id| matches!(&id.0[..3], b"-WW" | b"-WD"))
+    }
+
+    /// What it runs: the name it gave, or what its id says (BEP 20).
+    pub fn client_name(&self) -> String {
+        if let Some(name) = self.extended.client.as_ref().filter(|name| !name.is_empty()) {
+            return name.clone();
+        }
+        let id = self.peer_id().map_or([0; 20], |id| id.0);
+        let program = match &id[..3] {
+            b"-WW" => "WebTorrent",
+            b"-WD" => "WebTorrent Desktop",
+            b"-LT" | b"-lt" => "libtorrent",
+            b"-GT" => "anacrolix/torrent",
+            b"-SR" => "Swarmreel",
+            _ => "unknown client",
+        };
+        program.to_string()
     }
 
     // ---- what it is asked

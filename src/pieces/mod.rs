@@ -306,6 +306,11 @@ impl Pieces {
         asked
     }
 
+    /// The blocks asked of a link, in order.
+    pub fn asked_of(&self, link: LinkId) -> Vec<Block> {
+        self.requests.of_link(link)
+    }
+
     /// A link is gone, or choked us: everything asked of it is free again. The blocks, in order.
     pub fn release_link(&mut self, link: LinkId) -> Vec<Block> {
         let blocks = self.requests.of_link(link);

@@ -3,3 +3,5 @@
 //! Invariant: nothing here opens a socket; a tracker is text in, text out.
 
 pub mod message;
+pub mod sdp;
+pub mod session;

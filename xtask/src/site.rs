@@ -45,14 +45,9 @@ pub(crate) fn build(optimise: Optimise) -> Result<PathBuf> {
 
 /// Copies the built site to another folder.
 pub(crate) fn copy(to: &Path) -> Result<()> {
-    synchronise(to, &read()?)
-}
-
-/// The built site's files, by their path on the site.
-pub(crate) fn read() -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut files = BTreeMap::new();
     collect(&target().join("site"), Path::new(""), &mut files)?;
-    Ok(files)
+    synchronise(to, &files)
 }
 
 /// Makes the JavaScript glue with wasm-bindgen, as a library: its version is that of the lock file, and nothing has

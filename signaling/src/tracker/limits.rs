@@ -1,0 +1,43 @@
+//! The only home of the tracker's numbers: unit, default, and one line of why (threat-model.md §1).
+
+use std::time::Duration;
+
+/// What one connection may use, and how long things live.
+#[derive(Clone, Debug)]
+pub struct TrackerLimits {
+    /// Asked of clients between two announces. Proxies cut sockets that are idle for 100 s.
+    pub interval: Duration,
+    /// A peer, or a connection without one, that has not announced for this long is gone: two intervals.
+    pub silence: Duration,
+    /// An offer is answerable for this long: webtorrent.js drops late answers at 50 s.
+    pub offer_life: Duration,
+    /// Unanswered offers of one connection at a time, over all its torrents; others are not relayed.
+    pub offers_outstanding: usize,
+    /// Torrents of one connection at a time; an announce of one more is refused.
+    pub torrents_per_connection: usize,
+    /// Announces a second, lasting, whose offers are relayed.
+    pub announces_per_second: u32,
+    /// Announces at once whose offers are relayed.
+    pub announce_burst: u32,
+    /// Announces at once beyond the burst that still count as presence, their offers not relayed: a client may start
+    /// with all its torrents, each with `completed` and `started`.
+    pub announce_excess: u32,
+    /// Malformed or forged messages after which a connection is closed.
+    pub strikes: u32,
+}
+
+impl Default for TrackerLimits {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(90),
+            silence: Duration::from_secs(180),
+            offer_life: Duration::from_secs(60),
+            offers_outstanding: 64,
+            torrents_per_connection: 128,
+            announces_per_second: 2,
+            announce_burst: 10,
+            announce_excess: 256,
+            strikes: 10,
+        }
+    }
+}

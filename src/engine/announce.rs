@@ -1,0 +1,368 @@
+//! Between torrents, trackers and links: who announces what, which offers go out, which get answered.
+//!
+//! Invariant: an offer is given to one tracker once; a remote offer is answered at most once, over the connection it
+//! came by, and only within the budget of links.
+
+use super::Engine;
+use super::links::{Stage, TrackerId};
+use crate::ids::{InfoHash, LinkId, OfferId, PeerId, SocketId, TorrentId};
+use crate::magnet::is_tracker_url;
+use crate::output::{Action, Event, Output};
+use crate::time::Moment;
+use crate::tracker::message::{self, Announce, Answer, ClientMessage, ServerMessage};
+use crate::tracker::sdp;
+use crate::tracker::session::{Due, Session};
+
+impl Engine {
+    // ---- trackers
+
+    /// A torrent announces to these trackers, those that a browser can reach.
+    pub(super) fn join(&mut self, now: Moment, id: TorrentId, urls: &[String]) {
+        let Some(info_hash) = self.torrents.get(&id).map(|torrent| torrent.info_hash()) else { return };
+        for url in urls.iter().filter(|url| is_tracker_url(url)) {
+            let plain = |url: &str| url.strip_suffix('/').unwrap_or(url).to_string();
+            let known = self.trackers.values_mut().find(|session| plain(session.url()) == plain(url));
+            if let Some(session) = known {
+                session.join(info_hash, now, &self.limits);
+                continue;
+            }
+            let mut session = Session::new(url.clone(), now, &mut self.rng);
+            session.join(info_hash, now, &self.limits);
+            self.trackers.insert(self.next_tracker, session);
+            self.next_tracker += 1;
+        }
+    }
+
+    /// A torrent leaves its trackers; those that nobody needs are closed.
+    pub(super) fn part(&mut self, id: TorrentId) {
+        let Some(info_hash) = self.torrents.get(&id).map(|torrent| torrent.info_hash()) else { return };
+        let ids: Vec<TrackerId> = self.trackers.keys().copied().collect();
+        for tracker in ids {
+            let announced = self.trackers.get_mut(&tracker).is_some_and(|session| session.leave(info_hash));
+            if announced {
+                self.send_announce(tracker, id, Some(message::Event::Stopped), Vec::new());
+            }
+            if self.trackers.get(&tracker).is_some_and(Session::is_empty)
+                && let Some(session) = self.trackers.remove(&tracker)
+                && let Some(socket) = session.any_socket()
+            {
+                self.act(Action::CloseSocket(socket));
+            }
+        }
+    }
+
+    fn tracker_of(&self, socket: SocketId) -> Option<TrackerId> {
+        self.trackers.iter().find(|(_, session)| session.owns(socket)).map(|(id, _)| *id)
+    }
+
+    pub(super) fn socket_opened(&mut self, now: Moment, socket: SocketId) {
+        if let Some(session) = self.tracker_of(socket).and_then(|id| self.trackers.get_mut(&id)) {
+            session.opened(now);
+        }
+    }
+
+    pub(super) fn socket_closed(&mut self, now: Moment, socket: SocketId) {
+        let Some(id) = self.tracker_of(socket) else { return };
+        let Some(session) = self.trackers.get_mut(&id) else { return };
+        session.closed(now, &self.limits, &mut self.rng);
+        let (url, members): (String, Vec<InfoHash>) = (session.url().to_string(), session.members().collect());
+        for info_hash in members {
+            let news = self.trackers.get_mut(&id).is_some_and(|session| session.failed(info_hash));
+            if let (true, Some(torrent)) = (news, self.torrent_of(info_hash)) {
+                let message = format!("The tracker {url} can't be reached; it is tried again.");
+                self.tell(Event::Warning { torrent, code: "tracker-unreachable", message });
+            }
+        }
+    }
+
+    /// Connects the trackers that are due, and makes the announces that are due.
+    pub(super) fn announce(&mut self, now: Moment) {
+        let trackers: Vec<TrackerId> = self.trackers.keys().copied().collect();
+        for &tracker in &trackers {
+            let Some(session) = self.trackers.get_mut(&tracker) else { continue };
+            if session.connect_at().is_some_and(|at| at <= now) {
+                let socket = SocketId(self.next_socket);
+                self.next_socket += 1;
+                session.connecting(socket);
+                let url = session.url().to_string();
+                self.act(Action::OpenSocket { socket, url });
+            }
+        }
+        for tracker in trackers {
+            let members: Vec<InfoHash> =
+                self.trackers.get(&tracker).map(|session| session.members().collect()).unwrap_or_default();
+            for info_hash in members {
+                if let Some(torrent) = self.torrent_of(info_hash) {
+                    self.announce_torrent(now, tracker, torrent, info_hash);
+                }
+            }
+        }
+    }
+
+    fn announce_torrent(&mut self, now: Moment, tracker: TrackerId, id: TorrentId, info_hash: InfoHash) {
+        let complete = self.torrents.get(&id).is_some_and(|torrent| torrent.is_complete());
+        let Some(session) = self.trackers.get(&tracker) else { return };
+        let Some(due) = session.due(info_hash, now, complete) else { return };
+        let wanted = if due.completes { 0 } else { self.offers_wanted(session, id, info_hash, complete) };
+        let ready: Vec<LinkId> = self.ready_offers(id).take(wanted).collect();
+        let coming = self.links.count(id, |stage| *stage == Stage::Offering);
+        for _ in (ready.len() + coming)..wanted {
+            self.offer(now, id);
+        }
+        // The first offer that is ready goes out at once; the rest follow with the next announce.
+        let patient = session_waits(&due, &ready, wanted, self.links.count(id, |stage| *stage == Stage::Offering));
+        if patient {
+            return;
+        }
+        let mut offers = Vec::new();
+        for link in ready {
+            let offer_id = OfferId(self.rng.bytes20());
+            if let Some(Stage::Ready { sdp }) = self.links.advance(link, now, Stage::Announced { offer_id }) {
+                offers.push((offer_id, sdp));
+            }
+        }
+        let event = match due {
+            Due { completes: true, .. } => Some(message::Event::Completed),
+            Due { first: true, .. } => Some(message::Event::Started),
+            _ => None,
+        };
+        self.send_announce(tracker, id, event, offers);
+        if let Some(session) = self.trackers.get_mut(&tracker) {
+            session.announced(info_hash, now, complete, &self.limits, &mut self.rng);
+        }
+    }
+
+    /// How many offers an announce should carry. Before the tracker has said how many peers there are, a leecher
+    /// sends one: connections cost the page time just when the first frame waits for it.
+    fn offers_wanted(&self, session: &Session, id: TorrentId, info_hash: InfoHash, complete: bool) -> usize {
+        let links = self.links.count(id, |stage| !matches!(stage, Stage::Offering | Stage::Ready { .. }));
+        let room = self.limits.links_wanted.saturating_sub(links).min(self.limits.offers_per_announce);
+        match session.others(info_hash) {
+            None if complete => 0,
+            None => room.min(1),
+            Some(others) => room.min((others as usize).saturating_sub(links)),
+        }
+    }
+
+    fn ready_offers(&self, id: TorrentId) -> impl Iterator<Item = LinkId> + '_ {
+        self.links.of(id).filter(|(_, link)| matches!(link.stage, Stage::Ready { .. })).map(|(link, _)| link)
+    }
+
+    fn send_announce(
+        &mut self,
+        tracker: TrackerId,
+        id: TorrentId,
+        event: Option<message::Event>,
+        offers: Vec<(OfferId, String)>,
+    ) {
+        let (Some(session), Some(torrent)) = (self.trackers.get(&tracker), self.torrents.get(&id)) else { return };
+        let Some(socket) = session.socket() else { return };
+        let (downloaded, uploaded) = torrent.totals();
+        let announce = Announce {
+            info_hash: torrent.info_hash(),
+            peer_id: session.peer_id(),
+            event,
+            left: torrent.left(),
+            uploaded,
+            downloaded,
+            numwant: Some(offers.len() as u32),
+            offers,
+        };
+        let text = ClientMessage::Announce(announce).write();
+        self.act(Action::SendText { socket, text });
+    }
+
+    // ---- what trackers say
+
+    pub(super) fn socket_text(&mut self, now: Moment, socket: SocketId, text: &str) {
+        let Some(tracker) = self.tracker_of(socket) else { return };
+        // A message that can't be read is the tracker's fault, not the torrent's: it is ignored (protocol.md §1.12).
+        let Ok(message) = ServerMessage::parse(text) else { return };
+        match message {
+            ServerMessage::Response { info_hash, interval, min_interval, complete, incomplete, warning } => {
+                let interval = interval.max(min_interval);
+                self.tracker_answered(now, tracker, info_hash, interval, (complete, incomplete));
+                if let (Some(torrent), Some(message)) = (self.torrent_of(info_hash), warning) {
+                    self.tell(Event::Warning { torrent, code: "tracker-warning", message });
+                }
+            }
+            ServerMessage::Offer { info_hash, peer_id, offer_id, sdp } => {
+                self.remote_offer(now, tracker, info_hash, peer_id, offer_id, sdp);
+            }
+            ServerMessage::Answer { info_hash, peer_id, offer_id, sdp } => {
+                self.remote_answer(now, tracker, info_hash, peer_id, offer_id, sdp);
+            }
+            ServerMessage::Failure { info_hash: Some(info_hash), reason, .. } => {
+                let news = self.trackers.get_mut(&tracker).is_some_and(|session| session.failed(info_hash));
+                if let (true, Some(torrent)) = (news, self.torrent_of(info_hash)) {
+                    let message = format!("The tracker refused: {reason}");
+                    self.tell(Event::Warning { torrent, code: "tracker-failure", message });
+                }
+            }
+            ServerMessage::Failure { info_hash: None, .. } | ServerMessage::Scrape(_) => {}
+        }
+    }
+
+    fn tracker_answered(
+        &mut self,
+        now: Moment,
+        tracker: TrackerId,
+        info_hash: InfoHash,
+        interval: Option<u32>,
+        (complete, incomplete): (u32, u32),
+    ) {
+        let Some(id) = self.torrent_of(info_hash) else { return };
+        let seeding = self.torrents.get(&id).is_some_and(|torrent| torrent.is_complete());
+        // The counts include us.
+        let others = if seeding { incomplete } else { (complete + incomplete).saturating_sub(1) };
+        let Some(session) = self.trackers.get_mut(&tracker) else { return };
+        if session.answered(info_hash, interval, others, &self.limits, &mut self.rng) {
+            let links = self.links.count(id, |stage| !matches!(stage, Stage::Offering | Stage::Ready { .. }));
+            if (others as usize) > links && links < self.limits.links_wanted {
+                session.hurry(info_hash, now);
+            }
+        }
+    }
+
+    fn remote_offer(
+        &mut self,
+        now: Moment,
+        tracker: TrackerId,
+        info_hash: InfoHash,
+        peer_id: PeerId,
+        offer_id: OfferId,
+        sdp: String,
+    ) {
+        let Some(id) = self.torrent_of(info_hash) else { return };
+        let ourselves = self.trackers.values().any(|session| session.peer_id() == peer_id);
+        let known = self.links.of(id).any(|(_, link)| link.remote == Some((tracker, peer_id)));
+        let answering = self.links.count(id, |stage| matches!(stage, Stage::Answering { .. }));
+        if ourselves || known || answering >= self.limits.answering_per_torrent_max || !self.has_room(id) {
+            return;
+        }
+        if !sdp::is_data_channel(&sdp) {
+            return;
+        }
+        let link = self.links.mint(now, id, Stage::Answering { offer_id }, Some((tracker, peer_id)));
+        self.act(Action::Answer { link, sdp });
+    }
+
+    fn remote_answer(
+        &mut self,
+        now: Moment,
+        tracker: TrackerId,
+        info_hash: InfoHash,
+        peer_id: PeerId,
+        offer_id: OfferId,
+        sdp: String,
+    ) {
+        let Some(link) = self.torrent_of(info_hash).and_then(|id| self.links.announced(id, offer_id)) else { return };
+        if !sdp::is_data_channel(&sdp) {
+            self.close_link(link);
+            return;
+        }
+        self.links.advance(link, now, Stage::Connecting);
+        self.links.remote_is(link, (tracker, peer_id));
+        self.act(Action::Accept { link, sdp });
+    }
+
+    // ---- links
+
+    fn has_room(&self, id: TorrentId) -> bool {
+        self.links.of(id).count() < self.limits.links_per_torrent_max && self.links.len() < self.limits.links_max
+    }
+
+    /// Asks the driver for one more offer.
+    pub(super) fn offer(&mut self, now: Moment, id: TorrentId) {
+        if self.has_room(id) {
+            let link = self.links.mint(now, id, Stage::Offering, None);
+            self.act(Action::Offer(link));
+        }
+    }
+
+    pub(super) fn offer_ready(&mut self, now: Moment, link: LinkId, sdp: &str) {
+        if self.links.get(link).is_some_and(|entry| entry.stage == Stage::Offering) {
+            self.links.advance(link, now, Stage::Ready { sdp: sdp.to_string() });
+        }
+    }
+
+    pub(super) fn answer_ready(&mut self, now: Moment, link: LinkId, sdp: &str) {
+        let Some(entry) = self.links.get(link) else { return };
+        let (Stage::Answering { offer_id }, Some((tracker, to_peer_id))) = (&entry.stage, entry.remote) else { return };
+        let (offer_id, torrent) = (*offer_id, entry.torrent);
+        let session = self.trackers.get(&tracker).and_then(|session| Some((session.socket()?, session.peer_id())));
+        let (Some((socket, peer_id)), Some(torrent)) = (session, self.torrents.get(&torrent)) else {
+            self.close_link(link);
+            return;
+        };
+        let (info_hash, left) = (torrent.info_hash(), torrent.left());
+        let answer = Answer { info_hash, peer_id, to_peer_id, offer_id, sdp: sdp.to_string(), left };
+        self.act(Action::SendText { socket, text: ClientMessage::Answer(answer).write() });
+        self.links.advance(link, now, Stage::Connecting);
+    }
+
+    pub(super) fn link_opened(&mut self, now: Moment, link: LinkId, message_max: usize) {
+        let Some(entry) = self.links.get(link) else { return };
+        let (id, offered_by_us) = (entry.torrent, entry.offered_by_us);
+        if entry.stage == Stage::Open {
+            return;
+        }
+        self.links.advance(link, now, Stage::Open);
+        if let Some(torrent) = self.torrents.get_mut(&id) {
+            torrent.open(now, link, offered_by_us, message_max);
+        }
+        self.collect(id);
+    }
+
+    pub(super) fn link_closed(&mut self, link: LinkId) {
+        let Some(entry) = self.links.remove(link) else { return };
+        if let Some(torrent) = self.torrents.get_mut(&entry.torrent) {
+            torrent.link_closed(link);
+        }
+        self.collect(entry.torrent);
+    }
+
+    /// Gives a link up that has not opened.
+    pub(super) fn close_link(&mut self, link: LinkId) {
+        if self.links.remove(link).is_some() {
+            self.act(Action::CloseLink(link));
+        }
+    }
+
+    /// Closes what is pending for too long, and has lonely leechers announce again.
+    pub(super) fn tick_links(&mut self, now: Moment) {
+        for link in self.links.expired(now, &self.limits) {
+            self.close_link(link);
+        }
+        let lonely: Vec<(TorrentId, InfoHash)> = self
+            .torrents
+            .iter()
+            .filter(|(id, torrent)| !torrent.is_complete() && self.links.of(**id).next().is_none())
+            .map(|(id, torrent)| (*id, torrent.info_hash()))
+            .collect();
+        for (_, info_hash) in lonely {
+            for session in self.trackers.values_mut() {
+                if let Some(last) = session.last(info_hash) {
+                    session.hurry(info_hash, last + self.limits.announce_interval_min);
+                }
+            }
+        }
+    }
+
+    pub(super) fn torrent_of(&self, info_hash: InfoHash) -> Option<TorrentId> {
+        self.torrents.iter().find(|(_, torrent)| torrent.info_hash() == info_hash).map(|(id, _)| *id)
+    }
+
+    pub(super) fn act(&mut self, action: Action) {
+        self.outputs.push_back(Output::Do(action));
+    }
+
+    pub(super) fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Tell(event));
+    }
+}
+
+/// An announce that wants offers waits for the first to be ready, as long as one is coming.
+fn session_waits(due: &Due, ready: &[LinkId], wanted: usize, coming: usize) -> bool {
+    !due.completes && wanted > 0 && ready.is_empty() && coming > 0
+}

@@ -1,0 +1,458 @@
+//! What peers say, and what we answer: the protocol's state machine for one link (BEP 3, 6, 9, 10; protocol.md §3).
+//!
+//! Invariant: `interested` and `unchoke` only ever answer a message of the peer, because webtorrent.js loses them when
+//! they come before its handlers run (protocol.md §3.3).
+
+use super::resolve::Outcome;
+use super::{Drop, Phase, Torrent};
+use crate::geometry::Piece;
+use crate::ids::LinkId;
+use crate::output::{Action, Event, Output};
+use crate::peer::{EARLY_HAVES_MAX, EarlyHas, Has, Peer};
+use crate::pieces::Bitfield;
+use crate::time::Moment;
+use crate::wire::extension::{self, ExtendedHandshake, METADATA_BLOCK, MetadataMessage};
+use crate::wire::{Handshake, Message};
+
+/// How we name ourselves to peers (BEP 10 `v`).
+const CLIENT: &str = concat!("Swarmreel ", env!("CARGO_PKG_VERSION"));
+
+impl Torrent {
+    // ---- links
+
+    /// A data channel is open. Both sides send their handshake at once, whoever offered (protocol.md §3.2).
+    pub fn open(&mut self, now: Moment, link: LinkId, offered_by_us: bool, message_max: usize) {
+        let mut peer = Peer::new(link, offered_by_us, message_max, now);
+        let (info_hash, peer_id) = (self.info_hash, self.peer_id);
+        peer.send(&Message::Handshake(Handshake { info_hash, peer_id, extensions: true, fast: true }));
+        self.peers.insert(link, peer);
+        self.dirty.insert(link);
+    }
+
+    /// The next bytes of a link's stream.
+    pub fn data(&mut self, now: Moment, link: LinkId, bytes: &[u8]) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        peer.heard_at = now;
+        self.dirty.insert(link);
+        let mut decoder = std::mem::take(&mut peer.decoder);
+        let mut input = bytes;
+        let end = loop {
+            match decoder.next(&mut input) {
+                Ok(Some(message)) => {
+                    if let Err(reason) = self.message(now, link, &message) {
+                        break Err(reason);
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(_) => break Err("it broke the protocol"),
+            }
+        };
+        match (end, self.peers.get_mut(&link)) {
+            (Ok(()), Some(peer)) => peer.decoder = decoder,
+            (Err(reason), Some(_)) => self.drop_peer(link, reason),
+            (_, None) => {}
+        }
+    }
+
+    /// The channel's buffer has room again.
+    pub fn drained(&mut self, link: LinkId, buffered: usize) {
+        if let Some(peer) = self.peers.get_mut(&link) {
+            peer.buffered = buffered;
+            self.dirty.insert(link);
+        }
+    }
+
+    /// The link is gone.
+    pub fn link_closed(&mut self, link: LinkId) {
+        self.forget_peer(link, "the connection closed");
+    }
+
+    /// Closes a link.
+    pub(super) fn drop_peer(&mut self, link: LinkId, reason: Drop) {
+        if self.forget_peer(link, reason) {
+            self.outbox.push(Output::Do(Action::CloseLink(link)));
+            self.closed.push(link);
+        }
+    }
+
+    fn forget_peer(&mut self, link: LinkId, reason: Drop) -> bool {
+        let Some(peer) = self.peers.remove(&link) else { return false };
+        self.dirty.remove(&link);
+        match &mut self.phase {
+            Phase::Resolving(resolver) => resolver.leave(link),
+            Phase::Sharing(content) => {
+                content.pieces.release_link(link);
+                if let Has::Known(bits) = &peer.has
+                    && !bits.is_full()
+                {
+                    bits.iter().for_each(|index| content.pieces.count_peer(index, false));
+                }
+                self.dirty.extend(self.peers.keys());
+            }
+        }
+        if peer.handshake.is_some() {
+            self.outbox.push(Output::Tell(Event::PeerLeft { torrent: self.id, link, reason }));
+        }
+        true
+    }
+
+    /// Closes a link whose peer is proven to lie, for the session.
+    pub(super) fn ban(&mut self, link: LinkId) {
+        if let Some(peer_id) = self.peers.get(&link).and_then(Peer::peer_id) {
+            self.banned.insert(peer_id);
+            self.drop_peer(link, "it sent data that fails its hash");
+        }
+    }
+
+    // ---- messages
+
+    fn message(&mut self, now: Moment, link: LinkId, message: &Message<'_>) -> Result<(), Drop> {
+        let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
+        let fast_only = matches!(
+            message,
+            Message::Suggest(_) | Message::HaveAll | Message::HaveNone | Message::Reject(_) | Message::AllowedFast(_)
+        );
+        if fast_only && !peer.is_fast() {
+            return Err("it sent fast messages that were not negotiated");
+        }
+        if !matches!(message, Message::Handshake(_)) {
+            peer.coalesce();
+        }
+        if !matches!(message, Message::Piece { .. } | Message::Request(_) | Message::Have(_))
+            && !peer.admit_control(now, self.limits.control_per_second_max)
+        {
+            return Err("it floods");
+        }
+        match *message {
+            Message::Handshake(handshake) => self.shaken(link, handshake),
+            Message::Choke => self.choked(link),
+            Message::Unchoke => self.unchoked(now, link),
+            Message::Interested => self.interested(link),
+            Message::NotInterested => {
+                peer.interested_in_us = false;
+                Ok(())
+            }
+            Message::Have(index) => self.has(now, link, index),
+            Message::Bitfield(bits) => self.has_first(now, link, EarlyHas::Bits(bits.to_vec())),
+            Message::HaveAll => self.has_first(now, link, EarlyHas::All),
+            Message::HaveNone => self.has_first(now, link, EarlyHas::None),
+            Message::Request(request) => self.requested(now, link, request),
+            Message::Piece { piece, begin, data } => self.received(now, link, piece, begin, data),
+            Message::Cancel(request) => self.cancelled(link, request),
+            Message::Reject(request) => self.rejected(now, link, request),
+            Message::Extended { id, payload } => self.extended(now, link, id, payload),
+            Message::KeepAlive
+            | Message::Port
+            | Message::Suggest(_)
+            | Message::AllowedFast(_)
+            | Message::Unknown(_) => Ok(()),
+        }
+    }
+
+    fn shaken(&mut self, link: LinkId, handshake: Handshake) -> Result<(), Drop> {
+        if handshake.info_hash != self.info_hash {
+            return Err("it is in another swarm");
+        }
+        if handshake.peer_id == self.peer_id {
+            return Err("it is ourselves");
+        }
+        if self.banned.contains(&handshake.peer_id) {
+            return Err("it was caught lying before");
+        }
+        self.resolve_duplicate(link, &handshake)?;
+        let metadata_size = self.metainfo().map(|metainfo| metainfo.info.len() as u64);
+        let hello = self.extended_handshake(metadata_size);
+        let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
+        peer.handshake = Some(handshake);
+        if handshake.extensions {
+            peer.send(&Message::Extended { id: extension::HANDSHAKE, payload: &hello });
+        }
+        self.send_have(link);
+        let (torrent, peer_id) = (self.id, handshake.peer_id);
+        self.outbox.push(Output::Tell(Event::PeerJoined { torrent, link, peer_id }));
+        Ok(())
+    }
+
+    /// Two links to one peer: both sides keep the one that the larger id offered. Of two that the same side offered,
+    /// that side closes the newer (protocol.md §3.11).
+    fn resolve_duplicate(&mut self, link: LinkId, handshake: &Handshake) -> Result<(), Drop> {
+        const REASON: Drop = "it is connected already";
+        let same = |peer: &&Peer| peer.link != link && peer.peer_id() == Some(handshake.peer_id);
+        let Some(other) = self.peers.values().find(same).map(|peer| (peer.link, peer.offered_by_us)) else {
+            return Ok(());
+        };
+        let offered_by_us = self.peers.get(&link).is_some_and(|peer| peer.offered_by_us);
+        let ours_stays = self.peer_id > handshake.peer_id;
+        match (offered_by_us, other.1) {
+            (true, true) => Err(REASON),
+            (false, false) => Ok(()),
+            (new_is_ours, _) if new_is_ours == ours_stays => {
+                self.drop_peer(other.0, REASON);
+                Ok(())
+            }
+            _ => Err(REASON),
+        }
+    }
+
+    fn extended_handshake(&self, metadata_size: Option<u64>) -> Vec<u8> {
+        let handshake = ExtendedHandshake {
+            ut_metadata: extension::UT_METADATA,
+            lt_donthave: extension::LT_DONTHAVE,
+            metadata_size,
+            request_queue: Some(self.limits.request_queue_max as u32),
+            client: Some(CLIENT.to_string()),
+            upload_only: self.is_complete(),
+        };
+        handshake.write()
+    }
+
+    /// Says what we have, in the one message for it. Nothing while the metadata is unknown.
+    fn send_have(&mut self, link: LinkId) {
+        let Phase::Sharing(content) = &self.phase else { return };
+        let have = content.pieces.have();
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        match (peer.is_fast(), have.count()) {
+            (true, _) if have.is_full() => peer.send(&Message::HaveAll),
+            (true, 0) => peer.send(&Message::HaveNone),
+            (fast, _) => {
+                // webtorrent.js takes a late partial bitfield for a seeder's unless a have-none came first.
+                if fast && peer.is_webtorrent() {
+                    peer.send(&Message::HaveNone);
+                }
+                peer.send(&Message::Bitfield(have.as_bytes()));
+            }
+        }
+    }
+
+    // ---- what peers have
+
+    /// The metadata has just become known: what peers said before can be read now, and we can say what we have.
+    pub(super) fn learn_pieces(&mut self, now: Moment) {
+        let metadata_size = self.metainfo().map(|metainfo| metainfo.info.len() as u64);
+        let hello = self.extended_handshake(metadata_size);
+        let links: Vec<LinkId> = self.peers.values().filter(|p| p.handshake.is_some()).map(|p| p.link).collect();
+        for link in links {
+            let Some(peer) = self.peers.get_mut(&link) else { continue };
+            if peer.handshake.is_some_and(|handshake| handshake.extensions) {
+                peer.send(&Message::Extended { id: extension::HANDSHAKE, payload: &hello });
+            }
+            let early = std::mem::replace(&mut peer.has, Has::Unknown);
+            self.send_have(link);
+            let learnt = match early {
+                Has::Early { first, haves } => self
+                    .has_first(now, link, first)
+                    .and_then(|()| haves.into_iter().try_for_each(|index| self.has(now, link, index))),
+                Has::Unknown | Has::Known(_) => Ok(()),
+            };
+            if let Err(reason) = learnt {
+                self.drop_peer(link, reason);
+            }
+        }
+    }
+
+    /// Bitfield, have-all or have-none.
+    fn has_first(&mut self, now: Moment, link: LinkId, first: EarlyHas) -> Result<(), Drop> {
+        let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
+        let Phase::Sharing(content) = &mut self.phase else {
+            peer.has = Has::Early { first, haves: Vec::new() };
+            return Ok(());
+        };
+        let count = content.pieces.geometry().pieces();
+        let bits = match first {
+            EarlyHas::All => Bitfield::all(count),
+            EarlyHas::None => Bitfield::none(count),
+            EarlyHas::Bits(bytes) => Bitfield::from_bytes(&bytes, count).ok_or("its bitfield has a wrong length")?,
+        };
+        if let Has::Known(old) = &peer.has
+            && !old.is_full()
+        {
+            old.iter().for_each(|index| content.pieces.count_peer(index, false));
+        }
+        if !bits.is_full() {
+            bits.iter().for_each(|index| content.pieces.count_peer(index, true));
+        }
+        peer.useful = bits.iter().filter(|index| !content.pieces.have().has(*index)).count() as u32;
+        peer.has = Has::Known(bits);
+        self.update_interest(now, link);
+        Ok(())
+    }
+
+    fn has(&mut self, now: Moment, link: LinkId, index: u32) -> Result<(), Drop> {
+        let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
+        let Phase::Sharing(content) = &mut self.phase else {
+            return match &mut peer.has {
+                Has::Early { haves, .. } if haves.len() >= EARLY_HAVES_MAX => Err("it floods"),
+                Has::Early { haves, .. } => {
+                    haves.push(index);
+                    Ok(())
+                }
+                _ => {
+                    peer.has = Has::Early { first: EarlyHas::None, haves: vec![index] };
+                    Ok(())
+                }
+            };
+        };
+        let count = content.pieces.geometry().pieces();
+        if index >= count {
+            return Err("it has a piece that does not exist");
+        }
+        if !matches!(peer.has, Has::Known(_)) {
+            peer.has = Has::Known(Bitfield::none(count));
+        }
+        let Has::Known(bits) = &mut peer.has else { return Ok(()) };
+        if !bits.insert(index) {
+            return if peer.admit_control(now, self.limits.control_per_second_max) { Ok(()) } else { Err("it floods") };
+        }
+        // A peer that has all changes the order of no piece: its share of the counts is taken out.
+        if bits.is_full() {
+            bits.iter().filter(|other| *other != index).for_each(|other| content.pieces.count_peer(other, false));
+        } else {
+            content.pieces.count_peer(index, true);
+        }
+        if !content.pieces.have().has(index) {
+            peer.useful += 1;
+        }
+        self.update_interest(now, link);
+        Ok(())
+    }
+
+    /// The peer has lost a piece (BEP 54).
+    fn has_not(&mut self, now: Moment, link: LinkId, index: u32) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        let Phase::Sharing(content) = &mut self.phase else { return };
+        let Has::Known(bits) = &mut peer.has else { return };
+        let was_full = bits.is_full();
+        if !bits.remove(index) {
+            return;
+        }
+        if was_full {
+            bits.iter().for_each(|other| content.pieces.count_peer(other, true));
+        } else {
+            content.pieces.count_peer(index, false);
+        }
+        if !content.pieces.have().has(index) {
+            peer.useful -= 1;
+        }
+        self.update_interest(now, link);
+    }
+
+    /// Says whether the peer has something we lack, when that changed. Only called after the peer said what it has.
+    pub(super) fn update_interest(&mut self, now: Moment, link: LinkId) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        let interesting = peer.useful > 0;
+        if interesting != peer.interesting {
+            peer.interesting = interesting;
+            peer.interested_at = now;
+            peer.send(if interesting { &Message::Interested } else { &Message::NotInterested });
+            self.dirty.insert(link);
+        }
+    }
+
+    /// A piece was verified: peers that lack it are told, and those that have it are of less use.
+    pub(super) fn announce_piece(&mut self, now: Moment, piece: Piece) {
+        let links: Vec<LinkId> = self.peers.keys().copied().collect();
+        for link in links {
+            let Some(peer) = self.peers.get_mut(&link) else { continue };
+            if peer.handshake.is_none() {
+                continue;
+            }
+            self.dirty.insert(link);
+            if peer.has_piece(piece.index()) {
+                peer.useful -= 1;
+                self.update_interest(now, link);
+            } else {
+                peer.send(&Message::Have(piece.index()));
+            }
+        }
+    }
+
+    /// Pieces that were verified are gone: peers that have them are of use again.
+    pub(super) fn settle_lost(&mut self, now: Moment) {
+        let Phase::Sharing(content) = &mut self.phase else { return };
+        for piece in content.take_lost() {
+            let links: Vec<LinkId> =
+                self.peers.values().filter(|peer| peer.has_piece(piece.index())).map(|peer| peer.link).collect();
+            for link in links {
+                self.peers.entry(link).and_modify(|peer| peer.useful += 1);
+                self.update_interest(now, link);
+            }
+        }
+    }
+
+    // ---- extensions
+
+    fn extended(&mut self, now: Moment, link: LinkId, id: u8, payload: &[u8]) -> Result<(), Drop> {
+        match id {
+            extension::HANDSHAKE => self.extended_shaken(now, link, payload),
+            extension::UT_METADATA => self.metadata(now, link, payload),
+            extension::LT_DONTHAVE => {
+                let index = payload.try_into().map_err(|_| "it broke the protocol")?;
+                self.has_not(now, link, u32::from_be_bytes(index));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn extended_shaken(&mut self, now: Moment, link: LinkId, payload: &[u8]) -> Result<(), Drop> {
+        let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
+        peer.extended.merge(payload).ok_or("its extended handshake is unreadable")?;
+        if let (Phase::Resolving(resolver), Some(size)) = (&mut self.phase, peer.extended.metadata_size)
+            && peer.extended.ut_metadata != 0
+        {
+            resolver.offer(link, size, &self.limits);
+            self.request_metadata(now);
+        }
+        Ok(())
+    }
+
+    /// Asks for the metadata blocks that are due.
+    pub(super) fn request_metadata(&mut self, now: Moment) {
+        let Phase::Resolving(resolver) = &mut self.phase else { return };
+        for (link, block) in resolver.requests(now, &self.limits) {
+            if let Some(peer) = self.peers.get_mut(&link) {
+                let payload = MetadataMessage::Request { block }.write();
+                peer.send(&Message::Extended { id: peer.extended.ut_metadata, payload: &payload });
+                self.dirty.insert(link);
+            }
+        }
+    }
+
+    fn metadata(&mut self, now: Moment, link: LinkId, payload: &[u8]) -> Result<(), Drop> {
+        match MetadataMessage::parse(payload).ok_or("its metadata message is unreadable")? {
+            MetadataMessage::Request { block } => self.serve_metadata(link, block),
+            MetadataMessage::Reject { .. } => {
+                if let Phase::Resolving(resolver) = &mut self.phase {
+                    resolver.refuse(link, now);
+                    self.request_metadata(now);
+                }
+            }
+            MetadataMessage::Data { block, data, .. } => {
+                let Phase::Resolving(resolver) = &mut self.phase else { return Ok(()) };
+                match resolver.receive(link, block, data) {
+                    Outcome::More => self.request_metadata(now),
+                    Outcome::Complete(info) => self.resolved(now, info),
+                    Outcome::Wrong(Some(liar)) => self.ban(liar),
+                    Outcome::Wrong(None) => self.request_metadata(now),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn serve_metadata(&mut self, link: LinkId, block: u32) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        if peer.extended.ut_metadata == 0 {
+            return;
+        }
+        let info = match &self.phase {
+            Phase::Sharing(content) if peer.unsent() < self.limits.link_buffer_high => &content.metainfo.info[..],
+            _ => &[],
+        };
+        let payload = match info.chunks(METADATA_BLOCK).nth(block as usize) {
+            Some(data) => MetadataMessage::Data { block, data, total: info.len() as u64 }.write(),
+            None => MetadataMessage::Reject { block }.write(),
+        };
+        peer.send(&Message::Extended { id: peer.extended.ut_metadata, payload: &payload });
+    }
+}

@@ -1,0 +1,218 @@
+//! From an info hash to the metadata: fetched from many peers at once, and trusted only when its hash is right (BEP 9).
+//!
+//! Invariant: memory grows with blocks received, never with a size that somebody claims; a lie costs time, never the
+//! metadata: after a failed hash, the dictionary is taken whole from one peer at a time, which the next failure names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::hash::sha1;
+use crate::ids::{InfoHash, LinkId};
+use crate::limits::Limits;
+use crate::time::Moment;
+use crate::wire::extension::METADATA_BLOCK;
+
+/// The info dictionary of one claimed size, on its way in.
+#[derive(Clone, Debug, Default)]
+struct Draft {
+    blocks: BTreeMap<u32, (Vec<u8>, LinkId)>,
+    asked: BTreeMap<(u32, LinkId), Moment>,
+}
+
+/// What became of a block of metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// More is needed.
+    More,
+    /// The info dictionary, its hash right.
+    Complete(Vec<u8>),
+    /// The hash is wrong. If one peer sent all of it, here it is.
+    Wrong(Option<LinkId>),
+}
+
+/// The search for the metadata of one torrent.
+#[derive(Clone, Debug)]
+pub(super) struct Resolver {
+    info_hash: InfoHash,
+    /// By claimed size: peers that disagree do not disturb each other (threat-model P7).
+    drafts: BTreeMap<u64, Draft>,
+    sizes: BTreeMap<LinkId, u64>,
+    /// Peers that refused, and when.
+    refused: BTreeMap<LinkId, Moment>,
+    /// Sizes at which a mixed dictionary failed: taken from one peer at a time.
+    mixed_failed: BTreeSet<u64>,
+}
+
+impl Resolver {
+    pub(super) fn new(info_hash: InfoHash) -> Self {
+        Self {
+            info_hash,
+            drafts: BTreeMap::new(),
+            sizes: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            mixed_failed: BTreeSet::new(),
+        }
+    }
+
+    /// A peer offers metadata of this size.
+    pub(super) fn offer(&mut self, link: LinkId, size: u64, limits: &Limits) {
+        if size > 0 && size <= u64::from(limits.metadata_bytes_max) {
+            self.leave(link);
+            self.sizes.insert(link, size);
+        }
+    }
+
+    /// A peer is gone.
+    pub(super) fn leave(&mut self, link: LinkId) {
+        self.refused.remove(&link);
+        if let Some(size) = self.sizes.remove(&link) {
+            let last = !self.sizes.values().any(|other| *other == size);
+            if last {
+                self.drafts.remove(&size);
+            } else if let Some(draft) = self.drafts.get_mut(&size) {
+                draft.asked.retain(|(_, asked), _| *asked != link);
+            }
+        }
+    }
+
+    /// A peer will not send a block: it is left alone for a while.
+    pub(super) fn refuse(&mut self, link: LinkId, now: Moment) {
+        self.refused.insert(link, now);
+        if let Some(draft) = self.sizes.get(&link).and_then(|size| self.drafts.get_mut(size)) {
+            draft.asked.retain(|(_, asked), _| *asked != link);
+        }
+    }
+
+    /// The blocks to ask for now: each of two peers at first, of one more whenever they are late.
+    pub(super) fn requests(&mut self, now: Moment, limits: &Limits) -> Vec<(LinkId, u32)> {
+        let mut requests = Vec::new();
+        for (&link, &size) in &self.sizes {
+            let refused = self.refused.get(&link).is_some_and(|at| now.since(*at) < limits.metadata_late * 10);
+            let draft = self.drafts.entry(size).or_default();
+            let sole =
+                draft.blocks.values().map(|(_, from)| *from).next().or(draft.asked.keys().map(|(_, to)| *to).next());
+            if refused || self.mixed_failed.contains(&size) && sole.is_some_and(|sole| sole != link) {
+                continue;
+            }
+            for block in 0..size.div_ceil(METADATA_BLOCK as u64) as u32 {
+                let late = |at: &Moment| now.since(*at) >= limits.metadata_late;
+                let fresh = draft.asked.iter().filter(|((asked, _), at)| *asked == block && !late(at)).count();
+                let again = draft.asked.get(&(block, link)).is_none_or(late);
+                if !draft.blocks.contains_key(&block) && fresh < 2 && again {
+                    draft.asked.insert((block, link), now);
+                    requests.push((link, block));
+                }
+            }
+        }
+        requests
+    }
+
+    /// Requests that have waited too long free their peers, so that a silent one does not hold a draft for ever.
+    pub(super) fn expire(&mut self, now: Moment, limits: &Limits) {
+        for draft in self.drafts.values_mut() {
+            draft.asked.retain(|_, at| now.since(*at) < limits.metadata_late * 2);
+        }
+    }
+
+    /// A block arrives. Ignored unless it was asked of this peer and has the right length.
+    pub(super) fn receive(&mut self, link: LinkId, block: u32, data: &[u8]) -> Outcome {
+        let Some(&size) = self.sizes.get(&link) else { return Outcome::More };
+        let Some(draft) = self.drafts.get_mut(&size) else { return Outcome::More };
+        let begin = u64::from(block) * METADATA_BLOCK as u64;
+        let length = size.saturating_sub(begin).min(METADATA_BLOCK as u64) as usize;
+        if draft.asked.remove(&(block, link)).is_none() || data.len() != length {
+            return Outcome::More;
+        }
+        draft.blocks.entry(block).or_insert_with(|| (data.to_vec(), link));
+        if (draft.blocks.len() as u64) < size.div_ceil(METADATA_BLOCK as u64) {
+            return Outcome::More;
+        }
+        let info: Vec<u8> = draft.blocks.values().flat_map(|(data, _)| data).copied().collect();
+        if sha1(&info) == self.info_hash.0 {
+            return Outcome::Complete(info);
+        }
+        let sole = draft.blocks.values().all(|(_, from)| *from == link).then_some(link);
+        self.drafts.remove(&size);
+        if sole.is_none() {
+            self.mixed_failed.insert(size);
+        }
+        Outcome::Wrong(sole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: LinkId = LinkId(1);
+    const B: LinkId = LinkId(2);
+
+    fn info() -> Vec<u8> {
+        (0..40_000u32).map(|byte| (byte % 241) as u8).collect()
+    }
+
+    fn resolver() -> Resolver {
+        Resolver::new(InfoHash(sha1(&info())))
+    }
+
+    fn block(index: u32) -> Vec<u8> {
+        info().chunks(METADATA_BLOCK).nth(index as usize).unwrap().to_vec()
+    }
+
+    #[test]
+    fn blocks_come_from_several_peers() {
+        let mut resolver = resolver();
+        let limits = Limits::default();
+        resolver.offer(A, 40_000, &limits);
+        resolver.offer(B, 40_000, &limits);
+        assert_eq!(resolver.requests(Moment(0), &limits).len(), 6);
+        assert_eq!(resolver.requests(Moment(1), &limits), []);
+        assert_eq!(resolver.receive(A, 0, &block(0)), Outcome::More);
+        assert_eq!(resolver.receive(B, 1, &block(1)), Outcome::More);
+        assert_eq!(resolver.receive(A, 2, &block(2)), Outcome::Complete(info()));
+    }
+
+    #[test]
+    fn a_mixed_failure_blames_nobody_and_the_next_one_blames_its_author() {
+        let mut resolver = resolver();
+        let limits = Limits::default();
+        resolver.offer(A, 40_000, &limits);
+        resolver.offer(B, 40_000, &limits);
+        resolver.requests(Moment(0), &limits);
+        resolver.receive(A, 0, &block(1));
+        resolver.receive(B, 1, &block(1));
+        assert_eq!(resolver.receive(B, 2, &block(2)), Outcome::Wrong(None));
+        let again = resolver.requests(Moment(1), &limits);
+        assert!(again.iter().all(|(link, _)| *link == A) && again.len() == 3);
+        resolver.receive(A, 0, &block(1));
+        resolver.receive(A, 1, &block(1));
+        assert_eq!(resolver.receive(A, 2, &block(2)), Outcome::Wrong(Some(A)));
+        resolver.leave(A);
+        resolver.requests(Moment(2), &limits);
+        (0..2).for_each(|index| assert_eq!(resolver.receive(B, index, &block(index)), Outcome::More));
+        assert_eq!(resolver.receive(B, 2, &block(2)), Outcome::Complete(info()));
+    }
+
+    #[test]
+    fn a_liar_about_the_size_disturbs_nobody() {
+        let mut resolver = resolver();
+        let limits = Limits::default();
+        resolver.offer(A, 8 << 20, &limits);
+        resolver.offer(B, 40_000, &limits);
+        resolver.offer(LinkId(3), 1 << 40, &limits);
+        let requests = resolver.requests(Moment(0), &limits);
+        assert_eq!(requests.iter().filter(|(link, _)| *link == B).count(), 3);
+        assert!(requests.iter().all(|(link, _)| *link != LinkId(3)));
+        (0..3).for_each(|index| drop(resolver.receive(A, index, &block(0))));
+        (0..2).for_each(|index| assert_eq!(resolver.receive(B, index, &block(index)), Outcome::More));
+        assert_eq!(resolver.receive(B, 2, &block(2)), Outcome::Complete(info()));
+    }
+
+    #[test]
+    fn nothing_unasked_is_kept() {
+        let mut resolver = resolver();
+        let limits = Limits::default();
+        resolver.offer(A, 40_000, &limits);
+        assert_eq!(resolver.receive(A, 0, &block(0)), Outcome::More);
+        assert!(resolver.drafts.is_empty());
+    }
+}

@@ -1,0 +1,140 @@
+//! Serving peers, and the clock's view of them.
+//!
+//! Invariant: every request ends as a block or, where the fast extension is on, a reject: webtorrent.js drops a peer
+//! that leaves one unanswered for 30 s (protocol.md §3.4).
+
+use super::{Drop, Phase, Torrent};
+use crate::geometry::BLOCK_LENGTH;
+use crate::ids::LinkId;
+use crate::time::Moment;
+use crate::wire::{Message, Request};
+
+/// Pieces loaded ahead of the one being sent.
+const LOAD_AHEAD: usize = 3;
+
+impl Torrent {
+    pub(super) fn interested(&mut self, link: LinkId) -> Result<(), Drop> {
+        let taken = self.peers.values().filter(|peer| peer.interested_in_us && !peer.choked).count();
+        let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
+        peer.interested_in_us = true;
+        // Said again, it means that our unchoke may have been lost (protocol.md §3.3).
+        if !peer.choked || taken < self.limits.upload_slots {
+            peer.choked = false;
+            peer.send(&Message::Unchoke);
+        }
+        Ok(())
+    }
+
+    pub(super) fn requested(&mut self, now: Moment, link: LinkId, request: Request) -> Result<(), Drop> {
+        let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
+        if request.length > self.limits.request_bytes_max {
+            return Err("it asks for too much at once");
+        }
+        let sound = match &self.phase {
+            Phase::Sharing(content) => content.pieces.geometry().piece(request.piece).is_some_and(|piece| {
+                let end = u64::from(request.begin) + u64::from(request.length);
+                let size = u64::from(content.pieces.geometry().size(piece));
+                request.length > 0 && request.length <= BLOCK_LENGTH && end <= size && content.pieces.has(piece)
+            }),
+            Phase::Resolving(_) => false,
+        };
+        if !sound {
+            peer.invalid_requests += 1;
+            if peer.invalid_requests > self.limits.invalid_requests_max {
+                return Err("it asks for what we do not have");
+            }
+        }
+        if sound && !peer.choked && peer.uploads.len() < self.limits.request_queue_max {
+            peer.uploads.push_back(request);
+        } else if peer.is_fast() {
+            if !peer.admit_control(now, self.limits.control_per_second_max) {
+                return Err("it floods");
+            }
+            peer.send(&Message::Reject(request));
+        }
+        Ok(())
+    }
+
+    pub(super) fn cancelled(&mut self, link: LinkId, request: Request) -> Result<(), Drop> {
+        let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
+        if let Some(at) = peer.uploads.iter().position(|queued| *queued == request) {
+            peer.uploads.remove(at);
+            if peer.is_fast() {
+                peer.send(&Message::Reject(request));
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns queued requests into blocks while the link's buffer has room.
+    pub(super) fn serve(&mut self, now: Moment, link: LinkId) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        let Phase::Sharing(content) = &mut self.phase else { return };
+        let geometry = *content.pieces.geometry();
+        while peer.unsent() < self.limits.link_buffer_high
+            && let Some(&request) = peer.uploads.front()
+        {
+            let piece = geometry.piece(request.piece).filter(|piece| content.pieces.has(*piece));
+            let Some(piece) = piece else {
+                peer.uploads.pop_front();
+                if peer.is_fast() {
+                    peer.send(&Message::Reject(request));
+                }
+                continue;
+            };
+            let Some(bytes) = content.cached(piece) else { break };
+            let begin = request.begin as usize;
+            let data = &bytes[begin..begin + request.length as usize];
+            peer.send_block(&self.limits, now, request, data);
+            self.up.add(now, data.len() as u64);
+            peer.uploads.pop_front();
+        }
+        let mut next: Vec<u32> = peer.uploads.iter().take(BLOCKS_LOOKED_AT).map(|request| request.piece).collect();
+        next.dedup();
+        for index in next.into_iter().take(LOAD_AHEAD) {
+            if let Some(piece) = geometry.piece(index).filter(|piece| content.is_stored_only(*piece)) {
+                content.load(self.id, piece, &mut self.outbox);
+            }
+        }
+    }
+
+    /// What is late, silent or due on the links.
+    pub(super) fn tick_peers(&mut self, now: Moment) {
+        let links: Vec<LinkId> = self.peers.keys().copied().collect();
+        for link in links {
+            if let Err(reason) = self.tick_peer(now, link) {
+                self.drop_peer(link, reason);
+            }
+        }
+    }
+
+    fn tick_peer(&mut self, now: Moment, link: LinkId) -> Result<(), Drop> {
+        let limits = &self.limits;
+        let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
+        if peer.handshake.is_none() && now.since(peer.opened_at) >= limits.handshake_timeout {
+            return Err("it sent no handshake");
+        }
+        if now.since(peer.heard_at) >= limits.silence_timeout {
+            return Err("it fell silent");
+        }
+        if peer.handshake.is_some() && now.since(peer.sent_at) >= limits.keep_alive && !peer.has_outgoing() {
+            peer.send(&Message::KeepAlive);
+        }
+        if peer.interesting && peer.choking_us && now.since(peer.interested_at) >= limits.interested_again {
+            peer.interested_at = now;
+            peer.send(&Message::Interested);
+        }
+        let waiting = self.content().is_some_and(|content| content.pieces.outstanding(link) > 0);
+        let stalled = self.peers.get(&link).map_or_else(Default::default, |peer| peer.stalled(now));
+        if waiting && stalled >= self.limits.stuck_after {
+            return Err("it does not deliver");
+        }
+        if waiting && stalled >= self.limits.snub_after && self.peers.get(&link).is_some_and(|peer| !peer.snubbed) {
+            self.snub(link);
+        }
+        Ok(())
+    }
+}
+
+/// Queued requests that are looked at for pieces to load.
+const BLOCKS_LOOKED_AT: usize = 128;

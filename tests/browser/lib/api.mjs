@@ -1,0 +1,103 @@
+// People who use our public JavaScript API, on an empty page of our site. Invariant: only what `/swarmreel.js` exports is used.
+
+/** @typedef {import("./people.mjs").Person} Person */
+
+/** @typedef {{ storage?: "opfs" | "memory", transferChannels?: boolean, trackers?: string[], iceServers?: object[] }} Options */
+
+/**
+ * Opens an empty document of the site and creates a client there. The page's `me` keeps what later steps need.
+ * @param {Person} person
+ * @param {string} site
+ * @param {Options} [options] of `Swarmreel.create`
+ */
+export async function opens(person, site, options = {}) {
+  await person.page.goto(`${site}health`);
+  await person.page.evaluate(openClient, options);
+}
+
+/** Runs in the page. @param {Options} options */
+async function openClient(options) {
+  const url = "/swarmreel.js";
+  const { Swarmreel } = await import(url);
+  const video = document.createElement("video");
+  Object.assign(video, { muted: true, autoplay: true, controls: true, width: 640 });
+  const input = document.createElement("input");
+  Object.assign(input, { type: "file", id: "file" });
+  document.body.replaceChildren(input, video);
+  const client = await Swarmreel.create(options);
+  Object.assign(window, { me: { client, video, events: [], times: { addedAt: 0, connectedAt: 0, doneAt: 0 } } });
+}
+
+/**
+ * @param {Person} person
+ * @param {string} path of the file to seed
+ * @param {object} [options] of `client.seed`
+ * @returns {Promise<{ infoHash: string, magnet: string }>}
+ */
+export async function seeds(person, path, options = {}) {
+  const input = /** @type {import("puppeteer-core").ElementHandle<HTMLInputElement>} */ (await person.page.$("#file"));
+  await input.uploadFile(path);
+  return person.page.evaluate(async (seedOptions) => {
+    const { me } = /** @type {any} */ (window);
+    const [file] = /** @type {any} */ (document.querySelector("#file")).files;
+    me.torrent = await me.client.seed(file, seedOptions);
+    await me.torrent.ready;
+    return { infoHash: me.torrent.infoHash, magnet: me.torrent.magnetURI };
+  }, options);
+}
+
+/**
+ * Adds a torrent, and plays its first file if asked.
+ * @param {Person} person
+ * @param {string} link magnet link or info hash
+ * @param {{ play?: boolean }} [options]
+ */
+export async function adds(person, link, { play = false } = {}) {
+  await person.page.evaluate(addTorrent, link, play);
+}
+
+/** Runs in the page. @param {string} link @param {boolean} play */
+async function addTorrent(link, play) {
+  const { me } = /** @type {any} */ (window);
+  const { times } = me;
+  times.addedAt = performance.now();
+  const torrent = await me.client.add(link);
+  me.torrent = torrent;
+  torrent.addEventListener("peer", () => (times.connectedAt ||= performance.now()));
+  for (const type of ["warning", "error"]) {
+    torrent.addEventListener(type, (/** @type {CustomEvent} */ { detail }) => me.events.push({ type, ...detail }));
+  }
+  torrent.done.then(() => (times.doneAt = performance.now()), () => {});
+  const started = torrent.ready.then(() => play && torrent.files[0].play(me.video));
+  started.catch((/** @type {any} */ error) => me.events.push({ type: "play", code: error.code, message: error.message }));
+}
+
+/** Waits until everything is downloaded. @param {Person} person */
+export async function finishes(person) {
+  await person.page.evaluate(() => /** @type {any} */ (window).me.torrent.done.then(() => {}));
+}
+
+/** Waits for the end, and says when things happened. @param {Person} person */
+export async function times(person) {
+  await finishes(person);
+  return person.page.evaluate(() => ({ .../** @type {any} */ (window).me.times }));
+}
+
+/** @param {Person} person @returns {Promise<any>} `torrent.stats()` */
+export function stats(person) {
+  return person.page.evaluate(() => JSON.parse(JSON.stringify(/** @type {any} */ (window).me.torrent.stats())));
+}
+
+/** @param {Person} person @returns {Promise<{ type: string, code: string, message: string }[]>} warnings and errors heard so far */
+export function events(person) {
+  return person.page.evaluate(() => /** @type {any} */ (window).me.events);
+}
+
+/** @param {Person} person @returns {Promise<string>} SHA-256 of `file.blob()`, hex */
+export function digest(person) {
+  return person.page.evaluate(async () => {
+    const blob = await /** @type {any} */ (window).me.torrent.files[0].blob();
+    const hash = await crypto.subtle.digest("SHA-256", await blob.arrayBuffer());
+    return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  });
+}

@@ -1,0 +1,118 @@
+// The two trackers the tests meet at: ours, and the npm package's. Invariant: each listens on a port of its own on loopback.
+import { spawn } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { once } from "node:events";
+// The server alone: the package as a whole loads a native WebRTC, which is not built here.
+// @ts-expect-error the package has no types
+import Server from "bittorrent-tracker/server";
+import { TARGET } from "./paths.mjs";
+import { atExit } from "./cleanup.mjs";
+
+const STARTUP_MS = 15_000;
+
+/** @returns {string} the built server: `SWARMREEL_BIN`, or the newest build in the target folder */
+function binary() {
+  if (process.env.SWARMREEL_BIN) return process.env.SWARMREEL_BIN;
+  const built = ["release", "debug"]
+    .map((profile) => join(TARGET, profile, "swarmreel-signaling"))
+    .filter((path) => existsSync(path))
+    .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  if (built.length === 0) throw new Error("The server is not built: run `cargo xtask test`, or name it in SWARMREEL_BIN.");
+  return built[0];
+}
+
+/** A running `swarmreel-signaling`. */
+export class SwarmreelServer {
+  /** @type {() => Promise<void>} */
+  #stop;
+
+  /** @param {number} port @param {() => Promise<void>} stop */
+  constructor(port, stop) {
+    this.port = port;
+    this.#stop = stop;
+  }
+
+  /** The site, e.g. `http://localhost:40001/`. */
+  get site() {
+    return `http://localhost:${this.port}/`;
+  }
+
+  /** The tracker, e.g. `ws://localhost:40001/`. */
+  get tracker() {
+    return `ws://localhost:${this.port}/`;
+  }
+
+  close() {
+    return this.#stop();
+  }
+}
+
+/**
+ * Starts our server and waits until it says where it is.
+ * @param {{ port?: number, args?: string[] }} [options]
+ * @returns {Promise<SwarmreelServer>}
+ */
+export async function startSwarmreel({ port, args = [] } = {}) {
+  const wanted = port ?? (await freePort());
+  // Every person of a test shares one address, so the per-address limit makes room for all of them.
+  const child = spawn(binary(), ["--listen", `127.0.0.1:${wanted}`, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const takeBack = atExit(() => child.kill("SIGKILL"));
+  const exited = once(child, "exit").catch(() => {});
+  let said = "";
+  const ready = new Promise((resolve, reject) => {
+    const hear = (/** @type {Buffer} */ text) => {
+      said += text;
+      if (/Swarmreel is at /.test(said)) resolve(undefined);
+    };
+    child.stdout.on("data", hear);
+    child.stderr.on("data", hear);
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`swarmreel-signaling ended with ${code}: ${said}`)));
+    setTimeout(() => reject(new Error(`swarmreel-signaling is not up after ${STARTUP_MS} ms: ${said}`)), STARTUP_MS).unref();
+  });
+  const stop = async () => {
+    child.kill("SIGTERM");
+    const kill = setTimeout(() => child.kill("SIGKILL"), 5_000);
+    await exited;
+    clearTimeout(kill);
+    takeBack();
+  };
+  try {
+    await ready;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return new SwarmreelServer(wanted, stop);
+}
+
+/**
+ * Starts the WebSocket tracker of the `bittorrent-tracker` package.
+ * @returns {Promise<{ tracker: string, close(): Promise<void> }>}
+ */
+export async function startTracker() {
+  const server = new Server({ http: false, udp: false, ws: true, stats: false });
+  server.on("warning", () => {}); // It warns of every client that closes a tab.
+  server.on("error", (/** @type {Error} */ error) => console.error(`bittorrent-tracker: ${error.message}`));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.ws.address();
+  return { tracker: `ws://localhost:${port}/`, close: () => closeTracker(server) };
+}
+
+/** @param {any} server the package has no types */
+async function closeTracker(server) {
+  for (const socket of server.ws.clients ?? []) socket.terminate();
+  await new Promise((resolve) => server.close(resolve));
+}
+
+/** @returns {Promise<number>} a port that was free a moment ago */
+export async function freePort() {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = /** @type {import("node:net").AddressInfo} */ (probe.address());
+  probe.close();
+  await once(probe, "close");
+  return port;
+}

@@ -1,0 +1,72 @@
+// The page of a person who uses webtorrent.js. It does what webtorrent's own documentation shows, and nothing clever:
+// `window.wt` is driven by `lib/wt.mjs`.
+import WebTorrent from "./webtorrent.min.js";
+
+// No public STUN server is asked: everyone is on this machine, and this is also webtorrent at its quickest.
+const client = new WebTorrent({ tracker: { rtcConfig: { iceServers: [] } } });
+client.on("error", (error) => console.error(`webtorrent: ${error.message ?? error}`));
+
+/** Starts seeding the chosen file. Resolves to its magnet link. */
+function seed(trackers) {
+  const [file] = document.querySelector("#file").files;
+  return new Promise((resolve) => client.seed(file, { announce: trackers }, (torrent) => resolve(torrent.magnetURI)));
+}
+
+/** What a download has come to, with times of `performance.now()`. */
+const progress = { addedAt: 0, connectedAt: 0, doneAt: 0, downloaded: 0, fraction: 0 };
+let finish;
+const finished = new Promise((resolve) => (finish = resolve));
+
+/** Starts downloading; `play` shows the first file while it downloads. */
+async function add(magnet, trackers, play) {
+  progress.addedAt = performance.now();
+  const torrent = client.add(magnet, { announce: trackers });
+  torrent.on("wire", () => (progress.connectedAt ||= performance.now()));
+  torrent.on("download", () => {
+    progress.downloaded = torrent.downloaded;
+    progress.fraction = torrent.progress;
+  });
+  torrent.on("done", () => {
+    progress.doneAt = performance.now();
+    progress.fraction = 1;
+    finish();
+  });
+  if (play) torrent.on("ready", () => torrent.files[0].streamTo(document.querySelector("#video")));
+}
+
+/** Makes `streamTo` possible: webtorrent plays through a service worker. */
+async function prepareToPlay() {
+  await navigator.serviceWorker.register("./sw.min.js", { scope: "./" });
+  const registration = await navigator.serviceWorker.ready;
+  if (!navigator.serviceWorker.controller) {
+    await new Promise((resolve) => navigator.serviceWorker.addEventListener("controllerchange", resolve, { once: true }));
+  }
+  client.createServer({ controller: registration });
+}
+
+/** SHA-256 of the downloaded file, hex. */
+async function digest() {
+  const blob = await client.torrents[0].files[0].blob();
+  const hash = await crypto.subtle.digest("SHA-256", await blob.arrayBuffer());
+  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * Makes this person a liar: one byte of every big message (a piece, never a handshake) is changed on its way out.
+ * Small data is left alone so that the swarm connects and the metadata is right.
+ */
+function corrupt() {
+  const { send } = RTCDataChannel.prototype;
+  wt.corrupted = 0;
+  RTCDataChannel.prototype.send = function (data) {
+    const view = ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
+    if (view.byteLength < 4096) return send.call(this, data);
+    const copy = view.slice();
+    copy[copy.length - 1] ^= 0xff;
+    wt.corrupted += 1;
+    return send.call(this, copy);
+  };
+}
+
+const wt = { client, seed, add, prepareToPlay, progress, finished, digest, corrupt, corrupted: 0 };
+window.wt = wt;

@@ -1,0 +1,61 @@
+// What outlives a closed tab: a film goes on from those who have it, and a reloaded page has what it had.
+import assert from "node:assert/strict";
+import * as api from "./lib/api.mjs";
+import { bytes, media, sha256 } from "./lib/media.mjs";
+import { scene } from "./lib/stage.mjs";
+import * as ui from "./lib/ui.mjs";
+import { seesFrames, watch } from "./lib/watch.mjs";
+
+scene("the first seeder closes the tab: a third person watches from the second", async (stage) => {
+  const film = await media("small-moov-last.mp4");
+  const { site } = await stage.swarmreel();
+  const alice = await stage.person("chromium", { name: "alice" });
+  const bob = await stage.person("chromium", { name: "bob" });
+  await ui.opens(alice, site);
+  const { share } = await ui.shares(alice, film.path);
+  await ui.opens(bob, share);
+  await ui.finishes(bob);
+  await alice.leave();
+
+  const carol = await stage.person("chromium", { name: "carol" });
+  await ui.opens(carol, (await ui.links(bob)).share);
+  await watch(carol.page, ui.VIDEO);
+  await seesFrames(carol.page);
+  await ui.finishes(carol);
+});
+
+scene("a reload plays from disk, with nobody else there", async (stage) => {
+  const film = await media("small-moov-first.mp4");
+  const { site } = await stage.swarmreel();
+  const alice = await stage.person("chromium", { name: "alice" });
+  const bob = await stage.person("chromium", { name: "bob" });
+  await ui.opens(alice, site);
+  const { share } = await ui.shares(alice, film.path);
+  await ui.opens(bob, share);
+  await ui.finishes(bob);
+  await alice.leave();
+
+  await bob.page.reload();
+  await watch(bob.page, ui.VIDEO);
+  await seesFrames(bob.page);
+  await ui.finishes(bob);
+});
+
+scene("a reload in the middle goes on where it was", async (stage) => {
+  const file = await bytes(100);
+  const { site } = await stage.swarmreel();
+  const alice = await stage.person("chromium", { name: "alice" });
+  const bob = await stage.person("chromium", { name: "bob" });
+  await api.opens(alice, site);
+  await api.opens(bob, site);
+  const { magnet } = await api.seeds(alice, file.path);
+  await api.adds(bob, magnet);
+  await bob.page.waitForFunction(() => /** @type {any} */ (window).me.torrent.stats().progress > 0.3, { timeout: 45_000, polling: 20 });
+
+  await api.opens(bob, site);
+  await api.adds(bob, magnet);
+  await api.finishes(bob);
+  const { downloaded } = await api.stats(bob);
+  assert.ok(downloaded < file.length * 0.85, `${downloaded} of ${file.length} bytes were downloaded again`);
+  assert.equal(await api.digest(bob), await sha256(file.path));
+});

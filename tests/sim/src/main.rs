@@ -1,0 +1,96 @@
+//! Runs the world on many seeds: `swarmreel-sim --seeds N [--from K]`, or on one: `swarmreel-sim --seed K`.
+//!
+//! Each run is done twice, and must leave the same trace. Prints the failures with their seeds, and what the runs that
+//! went well say about watching: virtual time to the first frame, and the part of the time spent waiting.
+
+#![expect(clippy::print_stdout, reason = "it is a command")]
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use swarmreel_sim::plan::Plan;
+use swarmreel_sim::screen::Watched;
+use swarmreel_sim::world::{Report, run};
+
+const USAGE: &str = "usage: swarmreel-sim --seeds N [--from K] | --seed K";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match seeds(&arguments) {
+        Some(seeds) => run_all(seeds),
+        None => {
+            println!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What the arguments ask for.
+fn seeds(arguments: &[String]) -> Option<Range<u64>> {
+    let (mut from, mut count) = (0, None);
+    for pair in arguments.chunks(2) {
+        let [name, value] = pair else { return None };
+        let value: u64 = value.parse().ok()?;
+        match name.as_str() {
+            "--seeds" => count = Some(value),
+            "--from" => from = value,
+            "--seed" => (from, count) = (value, Some(1)),
+            _ => return None,
+        }
+    }
+    Some(from..from + count?)
+}
+
+fn run_all(seeds: Range<u64>) -> ExitCode {
+    let total = seeds.end - seeds.start;
+    let (mut failed, mut watched) = (Vec::new(), Vec::new());
+    for seed in seeds {
+        let plan = Plan::draw(seed);
+        if total == 1 {
+            println!("{plan}");
+        }
+        let runs = catch_unwind(AssertUnwindSafe(|| (run(&plan), run(&plan))));
+        match runs {
+            Ok((first, second)) if first == second => {
+                if total == 1 {
+                    print_report(&first);
+                }
+                watched.extend(first.peers.iter().filter_map(|peer| peer.watched).filter(|watched| watched.to_the_end));
+            }
+            Ok(_) => {
+                println!("seed {seed}: two runs left different traces");
+                failed.push(seed);
+            }
+            Err(_) => failed.push(seed),
+        }
+    }
+    print_watched(&watched);
+    println!("{} of {total} seeds went well", total - failed.len() as u64);
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("failed: {failed:?}");
+    ExitCode::FAILURE
+}
+
+fn print_report(report: &Report) {
+    let trace: String = report.trace.iter().map(|byte| format!("{byte:02x}")).collect();
+    println!("trace {trace} of {} steps, {:.1} virtual seconds", report.steps, report.took.as_secs_f64());
+    for (index, peer) in report.peers.iter().enumerate() {
+        println!("{index}: {peer:?}");
+    }
+}
+
+fn print_watched(watched: &[Watched]) {
+    let mut first_frames: Vec<Duration> = watched.iter().filter_map(|watched| watched.first_frame).collect();
+    let mut stalls: Vec<f64> = watched.iter().map(Watched::stall_ratio).collect();
+    first_frames.sort();
+    stalls.sort_by(f64::total_cmp);
+    let (p50, p95) = (watched.len() / 2, watched.len() * 95 / 100);
+    if let (Some(median), Some(late)) = (first_frames.get(p50), first_frames.get(p95)) {
+        println!("{} watched to the end: first frame after {median:.2?} (p50), {late:.2?} (p95)", watched.len());
+        println!("waiting took {:.1} % (p50), {:.1} % (p95) of the time", stalls[p50] * 100.0, stalls[p95] * 100.0);
+    }
+}

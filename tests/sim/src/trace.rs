@@ -1,0 +1,106 @@
+//! One running hash over everything that goes into and comes out of every engine, in order.
+//!
+//! Invariant: two runs with equal traces are the same run, byte for byte. Content goes in as bytes, the rest as its
+//! `Debug` text, which is the same on every platform.
+
+use std::fmt::{self, Write};
+
+use swarmreel::engine::{Action, Output};
+use swarmreel::hash::{Digest, Sha1};
+use swarmreel::time::Moment;
+
+use crate::fact::Fact;
+use crate::queue::NodeId;
+
+/// The hash so far.
+#[derive(Debug, Default)]
+pub struct Trace {
+    hash: Sha1,
+    steps: u64,
+}
+
+impl Write for Trace {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.hash.update(text.as_bytes());
+        Ok(())
+    }
+}
+
+impl Trace {
+    /// Notes a fact told to an engine.
+    pub fn fact(&mut self, now: Moment, node: NodeId, fact: &Fact) {
+        match fact {
+            Fact::LinkData(link, bytes) => self.bytes(now, node, &("data", link), bytes),
+            Fact::Loaded(torrent, piece, bytes) => self.bytes(now, node, &("loaded", torrent, piece), bytes),
+            Fact::StoreOpened { torrent, info, have } => {
+                self.bytes(now, node, &("opened", torrent, have), info.as_deref().unwrap_or_default());
+            }
+            _ => self.note(now, node, fact),
+        }
+    }
+
+    /// Notes what an engine said.
+    pub fn output(&mut self, now: Moment, node: NodeId, output: &Output) {
+        match output {
+            Output::Do(Action::Send { link, bytes }) => self.bytes(now, node, &("send", link), bytes),
+            Output::Do(Action::Store { torrent, piece, bytes }) => {
+                self.bytes(now, node, &("store", torrent, piece), bytes);
+            }
+            Output::Do(Action::SizeStore { torrent, info, length, piece_length }) => {
+                self.bytes(now, node, &("size", torrent, length, piece_length), info);
+            }
+            Output::Do(Action::Append { play, generation, bytes, timestamp_offset }) => {
+                self.bytes(now, node, &("append", play, generation, timestamp_offset), bytes);
+            }
+            Output::Do(Action::Deliver { read, bytes, last }) => {
+                self.bytes(now, node, &("deliver", read, last), bytes);
+            }
+            _ => self.note(now, node, output),
+        }
+    }
+
+    /// Notes anything that has no large part.
+    pub fn note(&mut self, now: Moment, node: NodeId, what: &impl fmt::Debug) {
+        self.steps += 1;
+        writeln!(self, "{} {} {what:?}", now.0, node.0).expect("a hash takes any text");
+    }
+
+    fn bytes(&mut self, now: Moment, node: NodeId, what: &impl fmt::Debug, bytes: &[u8]) {
+        self.note(now, node, what);
+        self.hash.update(&(bytes.len() as u64).to_be_bytes());
+        self.hash.update(bytes);
+    }
+
+    /// The hash of all so far.
+    pub fn digest(&self) -> Digest {
+        self.hash.digest()
+    }
+
+    /// How many notes went in.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use swarmreel::ids::LinkId;
+
+    use super::*;
+
+    fn digest(facts: &[Fact]) -> Digest {
+        let mut trace = Trace::default();
+        for fact in facts {
+            trace.fact(Moment(1), NodeId(0), fact);
+        }
+        trace.digest()
+    }
+
+    #[test]
+    fn any_byte_and_the_order_count() {
+        let (a, b) = (Fact::LinkData(LinkId(1), vec![1, 2]), Fact::LinkData(LinkId(1), vec![1, 3]));
+        assert_eq!(digest(&[a.clone(), b.clone()]), digest(&[a.clone(), b.clone()]));
+        assert_ne!(digest(&[a.clone(), b.clone()]), digest(&[b.clone(), a.clone()]));
+        assert_ne!(digest(&[a]), digest(&[b]));
+    }
+}

@@ -1,0 +1,235 @@
+//! The driver of every engine: facts go in, and what comes out is done, checked and noted.
+//!
+//! Invariant: outputs are carried out one by one, in order, and `check` follows every turn.
+
+use std::time::Duration;
+
+use swarmreel::engine::{Action, Command, Event as Told, Output, Reply};
+use swarmreel::ids::{LinkId, TorrentId};
+
+use super::World;
+use crate::fact::Fact;
+use crate::frames::Frame;
+use crate::node::{CREDIT, Node, Reader};
+use crate::oracle;
+use crate::queue::{Event, NodeId};
+use crate::villain::{Habit, Verdict};
+
+const SPEAKER: &str = "what speaks is there";
+
+impl World<'_> {
+    /// Tells an engine a fact, unless its page is closed.
+    pub(super) fn tell(&mut self, id: NodeId, fact: Fact) {
+        for fact in self.as_heard(id, fact) {
+            let now = self.queue.now();
+            self.trace.fact(now, id, &fact);
+            let Some(node) = self.nodes.get_mut(&id) else { return };
+            match fact {
+                Fact::SocketClosed(socket) => _ = node.sockets.remove(&socket),
+                Fact::LinkClosed(link) => forget(node, link),
+                _ => {}
+            }
+            node.engine.handle(now, fact.input());
+            self.settle(id);
+        }
+    }
+
+    /// What a peer without the fast extension hears of a fact: whole messages, with nothing of the extension.
+    fn as_heard(&mut self, id: NodeId, fact: Fact) -> Vec<Fact> {
+        let Some(node) = self.nodes.get_mut(&id) else { return Vec::new() };
+        match (fact, &node.villain) {
+            (Fact::LinkData(link, bytes), Some(villain)) if villain.habit() == Habit::NoFast => {
+                let frames = node.heard.entry(link).or_default().push(&bytes);
+                oracle::check_heard_without_fast(&frames);
+                frames.into_iter().map(|frame| Fact::LinkData(link, villain.hear(frame))).collect()
+            }
+            (fact, _) => vec![fact],
+        }
+    }
+
+    /// Carries out all that an engine says, and looks when it wants to be woken.
+    pub(super) fn settle(&mut self, id: NodeId) {
+        while let Some(node) = self.nodes.get_mut(&id) {
+            let Some(output) = node.engine.poll() else { break };
+            self.trace.output(self.queue.now(), id, &output);
+            match output {
+                Output::Do(action) => self.act(id, action),
+                Output::Tell(told) => self.told(id, told),
+            }
+        }
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.engine.check();
+        let wanted = node.engine.wake_at();
+        if wanted != node.alarm {
+            node.alarm = wanted.map(|moment| moment.max(self.queue.now()));
+            if let Some(moment) = node.alarm {
+                self.queue.at(moment, Event::Wake(id));
+            }
+        }
+    }
+
+    fn act(&mut self, id: NodeId, action: Action) {
+        match action {
+            Action::OpenSocket { .. } | Action::SendText { .. } | Action::CloseSocket(_) => self.signal(id, action),
+            Action::Offer(_) | Action::Answer { .. } | Action::Accept { .. } | Action::CloseLink(_) => {
+                self.connect(id, action);
+            }
+            Action::Send { link, bytes } => self.send(id, link, bytes),
+            Action::OpenStore { .. }
+            | Action::SizeStore { .. }
+            | Action::Store { .. }
+            | Action::Load { .. }
+            | Action::CloseStore { .. } => self.store(id, action),
+            Action::OpenMedia { .. } | Action::OpenBuffer { .. } | Action::Append { .. } | Action::EndMedia { .. } => {
+                self.show(id, action);
+            }
+            Action::Deliver { bytes, last, .. } => self.deliver(id, &bytes, last),
+        }
+    }
+
+    fn signal(&mut self, id: NodeId, action: Action) {
+        let node = self.nodes.get_mut(&id).expect(SPEAKER);
+        match action {
+            Action::OpenSocket { socket, url } => {
+                node.sockets.insert(socket);
+                let latency = self.plan.peers[node.peer].path.latency;
+                self.signaling.open(id, socket, &url, latency, &mut self.queue);
+            }
+            Action::SendText { socket, text } => self.signaling.send(id, socket, text, &mut self.queue),
+            Action::CloseSocket(socket) => {
+                node.sockets.remove(&socket);
+                self.signaling.close(id, socket, &mut self.queue);
+            }
+            other => unreachable!("not for a tracker: {other:?}"),
+        }
+    }
+
+    fn connect(&mut self, id: NodeId, action: Action) {
+        match action {
+            Action::Offer(link) => self.net.offer((id, link), &mut self.queue),
+            Action::Answer { link, sdp } => self.net.answer((id, link), &sdp, &mut self.queue),
+            Action::Accept { link, sdp } => self.net.accept((id, link), &sdp, &mut self.queue),
+            Action::CloseLink(link) => {
+                forget(self.nodes.get_mut(&id).expect(SPEAKER), link);
+                self.net.close((id, link), &mut self.queue);
+            }
+            other => unreachable!("not for the network: {other:?}"),
+        }
+        oracle::check_links(&self.limits, self.net.ends_of(id).len());
+    }
+
+    fn store(&mut self, id: NodeId, action: Action) {
+        let peer = self.nodes[&id].peer;
+        let written = if let Action::Store { piece, bytes, .. } = &action { Some((*piece, bytes)) } else { None };
+        if let Some((piece, bytes)) = written.filter(|_| self.plan.peers[peer].is_honest()) {
+            oracle::check_piece(&self.content, piece, bytes);
+        }
+        let writes = written.is_some();
+        let store = &mut self.people[peer].store;
+        let (delay, fact) = (store.latency(), store.act(action));
+        self.answer(id, delay, fact);
+        if writes {
+            self.let_go_of_copied();
+        }
+    }
+
+    fn show(&mut self, id: NodeId, action: Action) {
+        let node = self.nodes.get_mut(&id).expect(SPEAKER);
+        let screen = node.screen.as_mut().expect("only a play that was asked for is played");
+        let was_dark = screen.watched().first_frame.is_none();
+        let fact = screen.act(action, self.queue.now());
+        let is_first_light = was_dark && screen.watched().first_frame.is_some();
+        let jumps = &self.plan.peers[node.peer].jumps;
+        for (index, (delay, _)) in jumps.iter().enumerate().filter(|_| is_first_light) {
+            self.queue.after(*delay, Event::Seek(id, index));
+        }
+        self.answer(id, Duration::ZERO, fact);
+    }
+
+    fn deliver(&mut self, id: NodeId, bytes: &[u8], last: bool) {
+        let node = self.nodes.get_mut(&id).expect(SPEAKER);
+        let reader = node.reader.as_mut().expect("only a read that was asked for is answered");
+        let read = reader.read;
+        if let Some(credit) = reader.take(bytes, last, &self.content) {
+            self.command(id, Command::ReadMore { read, credit });
+        }
+    }
+
+    fn answer(&mut self, id: NodeId, delay: Duration, fact: Option<Fact>) {
+        if let Some(fact) = fact {
+            self.queue.after(delay, Event::Fact(id, fact));
+        }
+    }
+
+    fn send(&mut self, id: NodeId, link: LinkId, bytes: Vec<u8>) {
+        let end = (id, link);
+        assert!(self.net.is_open(end), "a message to a channel that is not open");
+        let node = self.nodes.get_mut(&id).expect(SPEAKER);
+        let plan = &self.plan.peers[node.peer];
+        oracle::check_send(&self.limits, bytes.len(), self.net.message_max(end), self.net.buffered(end));
+        let frames = node.said.entry(link).or_default().push(&bytes);
+        if plan.is_honest() {
+            oracle::check_said(&frames, &self.content, plan.habit != Some(Habit::NoFast));
+        }
+        if node.villain.is_some() {
+            self.misbehave(id, link, frames)
+        } else {
+            self.net.send(end, bytes, &mut self.queue)
+        }
+    }
+
+    fn misbehave(&mut self, id: NodeId, link: LinkId, frames: Vec<Frame>) {
+        for frame in frames {
+            let Some(villain) = self.nodes.get_mut(&id).and_then(|node| node.villain.as_mut()) else { return };
+            match villain.tamper(frame) {
+                Verdict::Say(messages) => {
+                    for message in messages {
+                        self.net.send((id, link), message, &mut self.queue);
+                    }
+                }
+                Verdict::Vanish(message) => {
+                    self.net.send((id, link), message, &mut self.queue);
+                    let peer = self.nodes[&id].peer;
+                    // Its uplink still gets the half block out.
+                    return self.queue.after(Duration::from_millis(200), Event::Leave(peer));
+                }
+            }
+        }
+    }
+
+    fn told(&mut self, id: NodeId, told: Told) {
+        let now = self.queue.now();
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let outcome = &mut self.people[node.peer].outcome;
+        match told {
+            Told::Ready(torrent) => self.read_if_planned(id, torrent),
+            Told::Done(_) => {
+                node.done = true;
+                outcome.done = Some(now.since(node.since));
+            }
+            Told::Warning { code, .. } => *outcome.warnings.entry(code).or_default() += 1,
+            Told::PeerLeft { reason, .. } => *outcome.left.entry(reason).or_default() += 1,
+            Told::PlayFailed { code, message, .. } => panic!("a good film can't be played: {code}: {message}"),
+            Told::PeerJoined { .. } => {}
+        }
+    }
+
+    fn read_if_planned(&mut self, id: NodeId, torrent: TorrentId) {
+        let peer = self.nodes[&id].peer;
+        if !self.plan.peers[peer].reads || self.nodes[&id].reader.is_some() {
+            return;
+        }
+        let range = 0..self.content.bytes.len() as u64;
+        let Some(Reply::Read(read)) = self.command(id, Command::Read { torrent, file: 0, range }) else {
+            panic!("a read is the reply");
+        };
+        self.nodes.get_mut(&id).expect(SPEAKER).reader = Some(Reader::new(read));
+        self.command(id, Command::ReadMore { read, credit: CREDIT });
+    }
+}
+
+/// A link is gone.
+fn forget(node: &mut Node, link: LinkId) {
+    node.said.remove(&link);
+    node.heard.remove(&link);
+}

@@ -1,0 +1,257 @@
+//! The run loop: facts in, drain, one post to the page, one timer.
+//!
+//! Invariant: never re-entrant. Every browser event enters once, and asks for a drain that runs as a task of its own:
+//! all events that were waiting by then are handled before it, so that one drain answers them together.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use gloo_timers::callback::{Interval, Timeout};
+use js_sys::Uint8Array;
+use swarmreel::engine::{Engine, Input, Limits, Output};
+use swarmreel::ids::{LinkId, TorrentId};
+use swarmreel::time::Moment;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessagePort, Performance};
+
+use crate::facts;
+use crate::link::Links;
+use crate::protocol::{Outbox, ToPage};
+use crate::socket::Sockets;
+use crate::store::{Opened, Stores};
+
+/// A drain yields to other events after this long.
+const DRAIN_MAX: Duration = Duration::from_millis(8);
+/// Statistics go to the page, and idle buffers are looked at, this often, ms.
+const TICK: u32 = 250;
+/// Ticks between two saves of what is stored: 2 s, the most that a crash may lose (threat-model D3).
+const TICKS_PER_SAVE: u32 = 8;
+
+thread_local! {
+    /// A worker has one engine; browser events find it here.
+    static DRIVER: RefCell<Option<Driver>> = const { RefCell::new(None) };
+}
+
+/// The engine with everything it acts through.
+pub(crate) struct Driver {
+    pub(crate) engine: Engine,
+    pub(crate) limits: Limits,
+    pub(crate) sockets: Sockets,
+    pub(crate) links: Links,
+    pub(crate) stores: Stores,
+    pub(crate) outbox: Outbox,
+    pub(crate) torrents: BTreeSet<TorrentId>,
+    /// Reused for everything that is copied in.
+    scratch: Vec<u8>,
+    clock: Clock,
+    next_drain: NextDrain,
+    alarm: Option<(Moment, Timeout)>,
+    ticks: u32,
+    _tick: Interval,
+}
+
+/// Starts the worker's engine.
+pub(crate) fn start(seed: [u8; 32], trackers: &[String], persistent: bool) {
+    let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
+    let clock = Clock::new(&scope);
+    let limits = Limits::default();
+    let mut driver = Driver {
+        engine: Engine::new(limits.clone(), seed, clock.now()),
+        limits,
+        sockets: Sockets::default(),
+        links: Links::default(),
+        stores: Stores::new(persistent),
+        outbox: Outbox::new(scope),
+        torrents: BTreeSet::new(),
+        scratch: Vec::new(),
+        clock,
+        next_drain: NextDrain::new(),
+        alarm: None,
+        ticks: 0,
+        _tick: Interval::new(TICK, || enter(Driver::tick)),
+    };
+    for tracker in trackers {
+        driver.sockets.warm_up(tracker);
+    }
+    DRIVER.set(Some(driver));
+}
+
+/// Lets an event act on the driver.
+pub(crate) fn enter(act: impl FnOnce(&mut Driver)) {
+    DRIVER.with_borrow_mut(|driver| {
+        let driver = driver.as_mut().expect("events come after the start");
+        act(driver);
+        driver.next_drain.ask();
+    });
+}
+
+/// Like `enter`, as soon as the running turn is over.
+pub(crate) fn later(act: impl FnOnce(&mut Driver) + 'static) {
+    spawn_local(async { enter(act) });
+}
+
+impl Driver {
+    /// The time.
+    pub(crate) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// Tells the engine a fact.
+    pub(crate) fn input(&mut self, input: Input<'_>) {
+        self.engine.handle(self.clock.now(), input);
+    }
+
+    /// Bytes have come over a link: copied once, here.
+    pub(crate) fn link_data(&mut self, link: LinkId, bytes: &Uint8Array) {
+        let length = bytes.length() as usize;
+        if self.scratch.len() < length {
+            self.scratch.resize(length, 0);
+        }
+        let copy = &mut self.scratch[..length];
+        bytes.copy_to(copy);
+        self.engine.handle(self.clock.now(), Input::LinkData(link, copy));
+    }
+
+    /// A link's channel is open.
+    pub(crate) fn channel_opened(&mut self, link: LinkId) {
+        self.links.channel_opened(link);
+        self.tell_if_ready(link);
+    }
+
+    /// Reports a link that can carry messages from now on.
+    pub(crate) fn tell_if_ready(&mut self, link: LinkId) {
+        if let Some(message_max) = self.links.newly_ready(link) {
+            self.input(Input::LinkOpened { link, message_max });
+        }
+    }
+
+    /// A link has failed or closed.
+    pub(crate) fn link_closed(&mut self, link: LinkId) {
+        self.links.close(link);
+        self.outbox.say(&ToPage::CloseLink { link: link.0 });
+        self.input(Input::LinkClosed(link));
+    }
+
+    /// A store that was asked for is there.
+    pub(crate) fn store_opened(&mut self, torrent: TorrentId, opened: Opened) {
+        if !self.torrents.contains(&torrent) {
+            return;
+        }
+        if !self.stores.contains(torrent) {
+            self.stores.insert(torrent, opened.store);
+        }
+        if opened.fell_back {
+            self.outbox.say(&facts::kept_in_memory(torrent));
+        }
+        self.input(Input::StoreOpened { torrent, info: opened.info.as_deref(), have: opened.have.as_deref() });
+    }
+
+    /// Reads a piece back for the engine.
+    pub(crate) fn load(&mut self, torrent: TorrentId, piece: u32, offset: u64, length: u32) {
+        let length = length as usize;
+        if self.scratch.len() < length {
+            self.scratch.resize(length, 0);
+        }
+        let bytes = &mut self.scratch[..length];
+        let input = match self.stores.load(torrent, piece, offset, bytes) {
+            Ok(()) => Input::Loaded(torrent, piece, bytes),
+            Err(_) => Input::LoadFailed(torrent, piece),
+        };
+        self.engine.handle(self.clock.now(), input);
+    }
+
+    fn drain(&mut self) {
+        self.next_drain.asked = false;
+        let until = self.now() + DRAIN_MAX;
+        while let Some(output) = self.engine.poll() {
+            match output {
+                Output::Do(action) => self.act(action),
+                Output::Tell(event) => self.tell(event),
+            }
+            if self.now() > until {
+                self.next_drain.ask();
+                break;
+            }
+        }
+        self.set_alarm();
+        self.outbox.post();
+    }
+
+    /// Arms the timer. One that goes off too early is cheaper than one more made anew each turn.
+    fn set_alarm(&mut self) {
+        let Some(wake_at) = self.engine.wake_at() else { return };
+        if self.alarm.as_ref().is_some_and(|(at, _)| *at <= wake_at) {
+            return;
+        }
+        let wait = wake_at.since(self.now()).as_micros().div_ceil(1000);
+        let timeout = Timeout::new(u32::try_from(wait).unwrap_or(u32::MAX >> 1), || enter(Driver::wake));
+        self.alarm = Some((wake_at, timeout));
+    }
+
+    fn wake(&mut self) {
+        self.alarm = None;
+        if self.engine.wake_at().is_some_and(|at| at <= self.now()) {
+            self.input(Input::Wake);
+        }
+    }
+
+    fn tick(&mut self) {
+        for (link, buffered) in self.links.drained(self.limits.link_buffer_low) {
+            self.input(Input::LinkDrained { link, buffered });
+        }
+        let now = self.now();
+        for &torrent in &self.torrents {
+            if let Some(stats) = self.engine.stats(now, torrent) {
+                self.outbox.say(&facts::stats(torrent, stats));
+            }
+        }
+        self.ticks += 1;
+        if self.ticks % TICKS_PER_SAVE == 0 {
+            self.stores.save();
+        }
+    }
+}
+
+/// `performance.now()`, as microseconds since the start.
+struct Clock {
+    performance: Performance,
+    start: f64,
+}
+
+impl Clock {
+    fn new(scope: &DedicatedWorkerGlobalScope) -> Self {
+        let performance = scope.performance().expect("a worker has a clock");
+        let start = performance.now();
+        Self { performance, start }
+    }
+
+    fn now(&self) -> Moment {
+        Moment(((self.performance.now() - self.start) * 1000.0) as u64)
+    }
+}
+
+/// A message to ourselves, which queues behind the events that are waiting already.
+struct NextDrain {
+    asked: bool,
+    port: MessagePort,
+    _listener: Closure<dyn FnMut()>,
+}
+
+impl NextDrain {
+    fn new() -> Self {
+        let channel = MessageChannel::new().expect("a worker has message channels");
+        let listener = Closure::<dyn FnMut()>::new(|| {
+            DRIVER.with_borrow_mut(|driver| driver.as_mut().expect("started").drain());
+        });
+        channel.port1().set_onmessage(Some(listener.as_ref().unchecked_ref()));
+        Self { asked: false, port: channel.port2(), _listener: listener }
+    }
+
+    fn ask(&mut self) {
+        if !std::mem::replace(&mut self.asked, true) {
+            self.port.post_message(&JsValue::NULL).expect("null can be posted");
+        }
+    }
+}
