@@ -6,6 +6,7 @@
 use super::Engine;
 use super::links::{Stage, TrackerId};
 use crate::ids::{InfoHash, LinkId, OfferId, PeerId, SocketId, TorrentId};
+use crate::limits::Limits;
 use crate::magnet::is_tracker_url;
 use crate::output::{Action, Event, Output};
 use crate::time::Moment;
@@ -109,9 +110,8 @@ impl Engine {
         for _ in (ready.len() + coming)..wanted {
             self.offer(now, id);
         }
-        // The first offer that is ready goes out at once; the rest follow with the next announce.
-        let patient = session_waits(&due, &ready, wanted, self.links.count(id, |stage| *stage == Stage::Offering));
-        if patient {
+        let coming = self.links.count(id, |stage| *stage == Stage::Offering).min(wanted.saturating_sub(ready.len()));
+        if session_waits(now, &due, ready.len(), coming, &self.limits) {
             return;
         }
         let mut offers = Vec::new();
@@ -140,7 +140,10 @@ impl Engine {
         match session.others(info_hash) {
             None if complete => 0,
             None => room.min(1),
-            Some(others) => room.min((others as usize).saturating_sub(links)),
+            // A tracker gives the offers of one announce to distinct peers, but knows nothing of earlier ones: fewer
+            // offers than peers may all go to those that we have. These ignore them.
+            Some(others) if links < others as usize => room.min(others as usize),
+            Some(_) => 0,
         }
     }
 
@@ -329,20 +332,19 @@ impl Engine {
         }
     }
 
-    /// Closes what is pending for too long, and has lonely leechers announce again.
+    /// Closes what is pending for too long, and has leechers announce again that miss peers.
     pub(super) fn tick_links(&mut self, now: Moment) {
         for link in self.links.expired(now, &self.limits) {
             self.close_link(link);
         }
-        let lonely: Vec<(TorrentId, InfoHash)> = self
-            .torrents
-            .iter()
-            .filter(|(id, torrent)| !torrent.is_complete() && self.links.of(**id).next().is_none())
-            .map(|(id, torrent)| (*id, torrent.info_hash()))
-            .collect();
-        for (_, info_hash) in lonely {
+        let leechers = self.torrents.iter().filter(|(_, torrent)| !torrent.is_complete());
+        for (id, info_hash) in leechers.map(|(id, torrent)| (*id, torrent.info_hash())) {
+            let met = self.links.count(id, |stage| !matches!(stage, Stage::Offering | Stage::Ready { .. }));
+            let pending = self.links.count(id, |stage| matches!(stage, Stage::Announced { .. }));
             for session in self.trackers.values_mut() {
-                if let Some(last) = session.last(info_hash) {
+                let others = session.others(info_hash).unwrap_or(0) as usize;
+                let misses_peers = met == pending || met < others.min(self.limits.links_wanted);
+                if let (true, Some(last)) = (misses_peers, session.last(info_hash)) {
                     session.hurry(info_hash, last + self.limits.announce_interval_min);
                 }
             }
@@ -362,7 +364,9 @@ impl Engine {
     }
 }
 
-/// An announce that wants offers waits for the first to be ready, as long as one is coming.
-fn session_waits(due: &Due, ready: &[LinkId], wanted: usize, coming: usize) -> bool {
-    !due.completes && wanted > 0 && ready.is_empty() && coming > 0
+/// The first announce waits for one offer only, and the next ones for all that are coming, though not for long:
+/// what is not in an announce may wait for the interval.
+fn session_waits(now: Moment, due: &Due, ready: usize, coming: usize, limits: &Limits) -> bool {
+    let is_patient = !due.first && now.since(due.since) < limits.offers_patience;
+    coming > 0 && !due.completes && (ready == 0 || is_patient)
 }

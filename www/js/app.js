@@ -96,7 +96,7 @@ async function seed(sources) {
   items.push(item);
   display(item);
   const onProgress = (/** @type {number} */ fraction) => void (item.hashing = fraction);
-  await take(item, (client) => client.seed(sources, { name: item.givenName, onProgress }), "unreadable-file");
+  await take(item, (client) => client.seed(sources, { name: item.givenName, onProgress }), "file-unreadable");
 }
 
 /**
@@ -256,6 +256,7 @@ function forgive() {
 function fail(item, error) {
   item.problem = problemOf(error);
   if (item.problem.code === "engine-crashed") fatal = item.problem;
+  if (item.problem.stuck && item === current) screen.blank();
   render();
 }
 
@@ -278,15 +279,17 @@ function detailOf(event) {
 // What is seen
 
 function render() {
+  document.body.classList.remove("opening");
   document.body.dataset.view = current ? "watch" : "home";
   document.body.dataset.origin = current?.origin ?? "";
   notice.update(fatal ?? problem ?? current?.problem ?? null);
-  shelf.update(items.filter((item) => item !== current && (item.torrent || item.hashing !== null)));
+  const others = items.filter((item) => item !== current && (item.torrent || item.hashing !== null));
+  shelf.update(others, fatal !== null);
   if (!current) {
     document.title = "Swarmreel";
     return;
   }
-  const words = current.words(screen.state);
+  const words = current.words(screen.state, fatal !== null);
   document.title = tabTitle(words, current.name);
   stage.update(current, words);
   share.update(linksOf(current), current.origin === "shared");

@@ -10,6 +10,7 @@
 pub mod chance;
 pub mod content;
 pub mod fact;
+pub mod film;
 pub mod frames;
 pub mod net;
 pub mod node;
@@ -23,11 +24,3 @@ pub mod store;
 pub mod trace;
 pub mod villain;
 pub mod world;
-
-/// Films to watch: files of `tests/vectors/media`.
-pub const FILMS: &[&str] = &[];
-
-/// The bytes of a film.
-pub fn film(_name: &str) -> Vec<u8> {
-    Vec::new()
-}

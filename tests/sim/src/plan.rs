@@ -7,6 +7,7 @@ use std::fmt::{self, Display};
 use std::time::Duration;
 
 use crate::chance;
+use crate::film;
 use crate::net::Path;
 use crate::signal::Uptime;
 use crate::store::DiskPlan;
@@ -192,8 +193,8 @@ fn draw_seconds(rng: &mut Rng, bound: u64) -> Duration {
 }
 
 fn draw_source(rng: &mut Rng) -> Source {
-    if rng.below(3) == 0 && !crate::FILMS.is_empty() {
-        Source::Film(pick(rng, crate::FILMS))
+    if rng.below(3) == 0 {
+        Source::Film(pick(rng, film::NAMES))
     } else {
         Source::Random(1 + rng.below(600_000) as usize)
     }

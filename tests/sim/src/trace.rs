@@ -12,11 +12,15 @@ use swarmreel::time::Moment;
 use crate::fact::Fact;
 use crate::queue::NodeId;
 
+/// Set this variable to see every step of a run, on stderr.
+const LOG: &str = "SWARMREEL_SIM_LOG";
+
 /// The hash so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Trace {
     hash: Sha1,
     steps: u64,
+    logs: bool,
 }
 
 impl Write for Trace {
@@ -27,6 +31,11 @@ impl Write for Trace {
 }
 
 impl Trace {
+    /// The trace of a run that has not begun.
+    pub fn new() -> Self {
+        Self { hash: Sha1::new(), steps: 0, logs: std::env::var_os(LOG).is_some() }
+    }
+
     /// Notes a fact told to an engine.
     pub fn fact(&mut self, now: Moment, node: NodeId, fact: &Fact) {
         match fact {
@@ -62,6 +71,9 @@ impl Trace {
     /// Notes anything that has no large part.
     pub fn note(&mut self, now: Moment, node: NodeId, what: &impl fmt::Debug) {
         self.steps += 1;
+        if self.logs {
+            log(now, node, what);
+        }
         writeln!(self, "{} {} {what:?}", now.0, node.0).expect("a hash takes any text");
     }
 
@@ -82,6 +94,12 @@ impl Trace {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "it was asked for")]
+fn log(now: Moment, node: NodeId, what: &impl fmt::Debug) {
+    let text = format!("{what:?}").replace("\\\\r\\\\n", " ").replace("\\r\\n", " ");
+    eprintln!("{:11.6} {:2} {text:.300}", now.0 as f64 / 1e6, node.0);
+}
+
 #[cfg(test)]
 mod tests {
     use swarmreel::ids::LinkId;
@@ -89,7 +107,7 @@ mod tests {
     use super::*;
 
     fn digest(facts: &[Fact]) -> Digest {
-        let mut trace = Trace::default();
+        let mut trace = Trace::new();
         for fact in facts {
             trace.fact(Moment(1), NodeId(0), fact);
         }

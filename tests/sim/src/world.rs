@@ -14,6 +14,7 @@ use swarmreel::hash::Digest;
 
 use crate::chance;
 use crate::content::Content;
+use crate::film;
 use crate::net::Net;
 use crate::node::{Node, Reader};
 use crate::oracle;
@@ -106,7 +107,7 @@ impl<'p> World<'p> {
             Source::Random(length) => {
                 Content::random(length, plan.piece_length, trackers, &mut chance::stream(plan.seed, "content"))
             }
-            Source::Film(name) => Content::new(name, crate::film(name), plan.piece_length, trackers),
+            Source::Film(name) => Content::new(name, film::bytes(name), plan.piece_length, trackers),
         };
         let limits = Limits::default();
         let mut queue = Queue::default();
@@ -120,7 +121,7 @@ impl<'p> World<'p> {
         for (index, peer) in plan.peers.iter().enumerate() {
             queue.after(peer.joins, Event::Join(index));
         }
-        let (content, nodes, trace) = (Rc::new(content), BTreeMap::new(), Trace::default());
+        let (content, nodes, trace) = (Rc::new(content), BTreeMap::new(), Trace::new());
         Self { plan, limits, content, queue, net, signaling, people, nodes, minted: 0, trace }
     }
 

@@ -6,7 +6,20 @@ import { bytes, count, percent, span, speed } from "./format.js";
 
 test("sizes keep at most three digits", () => {
   const said = [0, 1, 999, 1000, 1499, 9940, 9960, 93_400_000, 999_499, 999_500, 1.5e9, 2e18].map(bytes);
-  const meant = ["0 B", "1 B", "999 B", "1.0 kB", "1.5 kB", "9.9 kB", "10 kB", "93 MB", "999 kB", "1.0 MB", "1.5 GB", "2000 PB"];
+  const meant = [
+    "0 B",
+    "1 B",
+    "999 B",
+    "1.0 kB",
+    "1.5 kB",
+    "9.9 kB",
+    "10 kB",
+    "93 MB",
+    "999 kB",
+    "1.0 MB",
+    "1.5 GB",
+    "2000 PB",
+  ];
   assert.deepEqual(said, meant);
   assert.equal(speed(2_450_000), "2.5 MB/s");
 });
@@ -17,11 +30,22 @@ test("100 % means all of it", () => {
 
 test("times are rough", () => {
   const said = [1, 12, 54, 55, 200, 3600, 7300].map(span);
-  assert.deepEqual(said, ["a few seconds", "about 15 s", "about 55 s", "about 1 min", "about 3 min", "about 1 h", "about 2 h"]);
+  assert.deepEqual(said, [
+    "a few seconds",
+    "about 15 s",
+    "about 55 s",
+    "about 1 min",
+    "about 3 min",
+    "about 1 h",
+    "about 2 h",
+  ]);
 });
 
 test("one thing has no plural", () => {
-  assert.deepEqual([0, 1, 2].map((number) => count(number, "viewer")), ["0 viewers", "1 viewer", "2 viewers"]);
+  assert.deepEqual(
+    [0, 1, 2].map((number) => count(number, "viewer")),
+    ["0 viewers", "1 viewer", "2 viewers"],
+  );
 });
 
 test("what is no number reads as zero", () => {

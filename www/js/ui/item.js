@@ -66,9 +66,13 @@ export class Item {
     return this.sources.find((source) => source.name === file?.name) ?? this.sources[mainSource(this.sources)];
   }
 
-  /** @param {import("./screen.js").ScreenState} screen of this item; "none" while another one is shown */
-  words(screen) {
+  /**
+   * @param {import("./screen.js").ScreenState} screen of this item; "none" while another one is shown
+   * @param {boolean} stopped the engine is gone
+   */
+  words(screen, stopped) {
     return describe({
+      stopped,
       origin: this.origin,
       hashing: this.hashing,
       joined: this.torrent !== null,

@@ -35,7 +35,10 @@ test("the page's own tracker need not be named in the link, others must", () => 
   assert.equal(fragment(withTracker("udp://tracker.example:1337")), HASH, "no browser can ask it");
   const foreign = withTracker("wss://tracker.example/");
   assert.equal(fragment(foreign), foreign);
-  assert.equal(fragment(`${withTracker(`ws://${HOST}`)}&tr.1=${encodeURIComponent("wss://tracker.example")}`).length > HASH.length, true);
+  assert.equal(
+    fragment(`${withTracker(`ws://${HOST}`)}&tr.1=${encodeURIComponent("wss://tracker.example")}`).length > HASH.length,
+    true,
+  );
 });
 
 test("an info hash is recognised in hexadecimal only", () => {

@@ -1,5 +1,5 @@
 // The card that says what went wrong and what to do.
-// Invariant: one problem at a time, the latest; it stays until it is dismissed or its cause is gone.
+// Invariant: one problem at a time, the latest; it stays until it is dismissed, and for good if only a reload helps.
 
 import { find, say, show } from "./dom.js";
 
@@ -13,7 +13,8 @@ export class Notice {
     this.reload = find(this.card, ".problem-reload", HTMLButtonElement);
     this.save.addEventListener("click", handlers.onSave);
     this.reload.addEventListener("click", () => location.reload());
-    find(this.card, ".problem-close", HTMLButtonElement).addEventListener("click", handlers.onClose);
+    this.close = find(this.card, ".problem-close", HTMLButtonElement);
+    this.close.addEventListener("click", handlers.onClose);
   }
 
   /** @param {Problem | null} problem */
@@ -25,6 +26,7 @@ export class Notice {
       this.card.dataset.code = problem.code;
       show(this.save, problem.action === "save");
       show(this.reload, problem.action === "reload");
+      show(this.close, problem.action !== "reload");
     }
     show(this.card, problem !== null);
   }

@@ -23,42 +23,60 @@ const CANNOT_PLAY = {
   action: /** @type {const} */ ("save"),
   stuck: true,
 };
-const ENGINE = {
-  title: "Swarmreel has stopped",
-  next: "Reload the page to go on.",
-  action: /** @type {const} */ ("reload"),
-  stuck: true,
-};
+const UNREADABLE = { title: "That file can’t be read", next: "If it was moved or changed, choose it once more." };
+const TORRENT = { title: "This torrent is damaged", next: "Ask for a new link or file: this one can’t be mended." };
 
 /** @type {Record<string, Advice>} */
 const ADVICE = {
   "bad-magnet": LINK,
   "bad-link": LINK,
-  "empty-link": { title: "There is no link yet", sentence: "The field is empty.", next: "Paste a magnet link or an info hash." },
-  "bad-torrent": { title: "That .torrent file doesn’t work", next: "Get the file once more, or ask for a link." },
+  "empty-link": {
+    title: "There is no link yet",
+    sentence: "The field is empty.",
+    next: "Paste a magnet link or an info hash.",
+  },
+  "bad-torrent": TORRENT,
   "not-media": {
     title: "That is no video",
     sentence: "Only video and audio files can be shared here.",
     next: "Drop an MP4, WebM, M4A or MP3 file. A .torrent file opens what it names.",
   },
-  "empty-file": { title: "That file is empty", sentence: "There is nothing in it to share.", next: "Choose another file." },
-  folder: { title: "That is a folder", sentence: "A folder can’t be shared as it is.", next: "Drop the files in it instead." },
-  "unreadable-file": { title: "That file can’t be read", next: "If it was moved or changed, choose it once more." },
+  "empty-file": {
+    title: "That file is empty",
+    sentence: "There is nothing in it to share.",
+    next: "Choose another file.",
+  },
+  folder: {
+    title: "That is a folder",
+    sentence: "A folder can’t be shared as it is.",
+    next: "Drop the files in it instead.",
+  },
+  "file-unreadable": UNREADABLE,
+  "bad-seed": { title: "That can’t be shared", next: "Choose other files." },
   "unsupported-codec": CANNOT_PLAY,
   "unsupported-container": CANNOT_PLAY,
-  "unsupported-file": CANNOT_PLAY,
-  "broken-media": { ...CANNOT_PLAY, title: "This file is damaged" },
+  "unsupported-browser": CANNOT_PLAY,
+  "broken-media": { ...CANNOT_PLAY, title: "This file can’t be played" },
   "storage-full": {
     title: "Storage is full",
-    next: "Free some space on this device, or remove a video you no longer need. Watching goes on meanwhile.",
+    next: "Free some space on this device, or remove a video you no longer need.",
   },
-  "engine-crashed": ENGINE,
-  "engine-failed": { ...ENGINE, title: "Swarmreel couldn’t start" },
+  "engine-crashed": {
+    title: "Swarmreel has stopped",
+    sentence: "A fault has stopped the engine.",
+    next: "Reload the page to go on.",
+    action: "reload",
+  },
+  "engine-failed": {
+    title: "Swarmreel couldn’t start",
+    next: "Reload the page, or try another browser.",
+    action: "reload",
+  },
   "too-many": { title: "Too many videos at once", next: "Remove one of those that are open here, then try again." },
 };
 
 /** Warnings that a person can do something about; the engine deals with the others by itself. */
-const WORTH_SAYING = new Set(["storage-full"]);
+const WORTH_SAYING = new Set(["storage-full", "bad-torrent"]);
 
 /**
  * @param {unknown} error an `Error` with a `code`, or an event's `{ code, message }`
@@ -88,6 +106,7 @@ export function problemOfWarning(warning) {
 
 /** @param {unknown} thing @param {"code" | "message"} key */
 function textOf(thing, key) {
-  const value = typeof thing === "object" && thing !== null ? /** @type {Record<string, unknown>} */ (thing)[key] : null;
+  const value =
+    typeof thing === "object" && thing !== null ? /** @type {Record<string, unknown>} */ (thing)[key] : null;
   return typeof value === "string" ? value : "";
 }

@@ -12,11 +12,21 @@ test("a known code keeps the engine's sentence and adds what to do", () => {
 });
 
 test("a bad link is said to be the link's fault", () => {
-  for (const code of ["bad-magnet", "bad-link"]) assert.match(problemOf({ code, message: "No hash." }).title, /link doesn’t work/);
+  for (const code of ["bad-magnet", "bad-link"])
+    assert.match(problemOf({ code, message: "No hash." }).title, /link doesn’t work/);
 });
 
 test("whatever is thrown, there are words for it", () => {
-  for (const thrown of [null, undefined, 7, "text", {}, new Error(""), { code: "constructor" }, { code: 5, message: {} }]) {
+  for (const thrown of [
+    null,
+    undefined,
+    7,
+    "text",
+    {},
+    new Error(""),
+    { code: "constructor" },
+    { code: 5, message: {} },
+  ]) {
     const problem = problemOf(thrown);
     assert.ok(problem.title && problem.sentence && problem.next, `${String(thrown)} has no words`);
     assert.equal(problem.stuck, false);

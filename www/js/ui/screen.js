@@ -32,7 +32,8 @@ export class Screen {
     try {
       await file.play(this.video);
     } catch (error) {
-      const refused = error instanceof DOMException && (error.name === "NotAllowedError" || error.name === "AbortError");
+      // A browser that wants a click first has only put off the start.
+      const refused = error instanceof DOMException && error.name === "NotAllowedError";
       if (showing === this.showing && !refused) this.fail(error);
     }
   }
@@ -49,6 +50,11 @@ export class Screen {
 
   clear() {
     this.replace("none", false);
+  }
+
+  /** What was shown can't go on. */
+  blank() {
+    if (this.state !== "failed") this.replace("failed", false);
   }
 
   /** @param {ScreenState} state @param {boolean} starts whether to play without being asked */
@@ -119,7 +125,7 @@ export class Screen {
 
   /** @param {unknown} error null when only a preview cannot be shown */
   fail(error) {
-    this.replace("failed", false);
+    this.blank();
     this.handlers.onFail(error);
   }
 

@@ -11,9 +11,10 @@ export class ShareCard {
     this.card = find(document, ".share", HTMLElement);
     this.link = find(this.card, ".share-link", HTMLAnchorElement);
     this.magnet = find(this.card, "[data-testid=magnet-link]", HTMLAnchorElement);
+    this.magnetRow = find(this.card, ".magnet", HTMLElement);
     this.button = find(this.card, ".copy", HTMLButtonElement);
     this.text = find(this.button, ".copy-text", HTMLElement);
-    const send = find(this.card, ".send", HTMLButtonElement);
+    this.send = find(this.card, ".send", HTMLButtonElement);
     this.button.addEventListener("click", () => this.copy(this.button, this.link.href));
     const magnetButton = find(this.card, ".copy-magnet", HTMLButtonElement);
     magnetButton.addEventListener("click", () => this.copy(magnetButton, this.magnet.href));
@@ -22,21 +23,28 @@ export class ShareCard {
       event.preventDefault();
       this.copy(this.button, this.link.href);
     });
-    show(send, "share" in navigator);
-    send.addEventListener("click", () => navigator.share({ url: this.link.href }).catch(() => {}));
+    show(this.send, "share" in navigator);
+    this.send.addEventListener("click", () => navigator.share({ url: this.link.href }).catch(() => {}));
   }
 
   /**
-   * @param {{ link: string, magnet: string } | null} links null hides the card
-   * @param {boolean} proud this person shares the file: the card comes first
+   * @param {{ link: string, magnet: string } | null} links null while there are none yet
+   * @param {boolean} own this person shares the file: the card waits for its link, and stands out
    */
-  update(links, proud) {
-    show(this.card, links !== null);
-    this.card.classList.toggle("proud", proud);
-    if (!links || this.link.href === links.link) return;
-    this.link.href = links.link;
-    say(this.link, links.link);
-    this.magnet.href = links.magnet;
+  update(links, own) {
+    show(this.card, own || links !== null);
+    this.card.classList.toggle("proud", own);
+    this.card.classList.toggle("pending", links === null);
+    show(this.magnetRow, links !== null);
+    this.button.disabled = links === null;
+    this.send.disabled = links === null;
+    if (links) {
+      if (this.link.href !== links.link) this.link.href = links.link;
+      this.magnet.href = links.magnet;
+    } else {
+      this.link.removeAttribute("href");
+    }
+    say(this.link, links?.link ?? "Your link will be here in a moment.");
   }
 
   /** @param {HTMLButtonElement} button @param {string} text */

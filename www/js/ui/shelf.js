@@ -22,15 +22,18 @@ export class Shelf {
     });
   }
 
-  /** @param {Item[]} items */
-  update(items) {
+  /** @param {Item[]} items @param {boolean} stopped the engine is gone */
+  update(items, stopped) {
     this.items = items;
     show(this.root, items.length > 0);
     rows(this.list, "shelf-row", items.length).forEach((row, index) => {
       const item = items[index];
-      const words = item.words("none");
+      const words = item.words("none", stopped);
       say(find(row, ".shelf-name", HTMLElement), item.name);
-      say(find(row, ".shelf-state", HTMLElement), item.problem?.title ?? `${words.headline} ${words.figure ?? ""}`.trim());
+      say(
+        find(row, ".shelf-state", HTMLElement),
+        item.problem?.title ?? `${words.headline} ${words.figure ?? ""}`.trim(),
+      );
       find(row, ".shelf-remove", HTMLElement).setAttribute("aria-label", `Remove ${item.name}`);
     });
   }

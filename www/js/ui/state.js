@@ -17,6 +17,7 @@ import { count, percent } from "./format.js";
 /**
  * @typedef {object} Facts
  * @property {"shared" | "opened"} origin shared: the file is this person's own
+ * @property {boolean} stopped the engine is gone
  * @property {number | null} hashing how far the checksums are, 0 to 1; null when there are none to make
  * @property {boolean} joined the engine has taken the torrent
  * @property {boolean} ready the metadata is known
@@ -43,6 +44,7 @@ export const PATIENCE = 8;
  * @returns {Words}
  */
 export function describe(facts) {
+  if (facts.stopped) return { key: "stopped", headline: "Stopped", detail: "Reload the page to go on." };
   if (facts.hashing !== null) {
     return {
       key: "hashing",
@@ -55,7 +57,7 @@ export function describe(facts) {
   if (!facts.joined || !facts.traffic) {
     return { key: "starting", headline: "Starting", detail: "Getting things ready.", busy: true };
   }
-  if (facts.origin === "shared") return sharing(facts.traffic, facts.waited);
+  if (facts.origin === "shared") return sharing(facts.traffic, facts.waited, facts.screen);
   if (facts.traffic.progress < 1 && facts.traffic.peers.length === 0 && !showsSomething(facts.screen)) {
     return finding(facts.traffic, facts.waited, facts.wasShared);
   }
@@ -68,29 +70,30 @@ export function describe(facts) {
  * @param {string} name
  */
 export function tabTitle(words, name) {
-  const lead = { playing: "▶ ", seeding: "↑ " }[words.key] ?? (words.busy ? `${words.figure ?? words.headline} · ` : "");
+  const lead =
+    { playing: "▶ ", seeding: "↑ " }[words.key] ?? (words.busy ? `${words.figure ?? words.headline} · ` : "");
   return `${lead}${name} – Swarmreel`;
 }
 
 /**
  * @param {Traffic} traffic
  * @param {number} waited
+ * @param {Facts["screen"]} screen
  * @returns {Words}
  */
-function sharing({ peers, trackers }, waited) {
+function sharing({ peers, trackers }, waited, screen) {
+  const unseen = screen === "failed" ? "This browser can’t play it; the others may have to save it instead. " : "";
   if (peers.length === 0) {
     if (unreachable(trackers, waited)) return trackerDown();
     const detail = "Send the link. Your video starts for whoever opens it. Keep this tab open while they watch.";
-    return { key: "sharing", headline: "Ready to share", detail };
+    return { key: "sharing", headline: "Ready to share", detail: unseen || detail };
   }
-  const complete = peers.filter((peer) => peer.progress >= 1).length;
+  const leave = "Someone else has the whole video now: the link works even when you leave.";
+  const stay = "Keep this tab open to keep sharing: nobody else has the whole video yet.";
   return {
     key: "seeding",
     headline: `Seeding to ${count(peers.length, "viewer")}`,
-    detail:
-      complete > 0
-        ? "Someone else has the whole video now: the link works even when you leave."
-        : "Keep this tab open to keep sharing: nobody else has the whole video yet.",
+    detail: unseen + (peers.some((peer) => peer.progress >= 1) ? leave : stay),
   };
 }
 

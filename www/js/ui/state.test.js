@@ -9,12 +9,27 @@ import { describe, PATIENCE, tabTitle } from "./state.js";
 
 /** @param {Partial<Traffic>} [traffic] @returns {Traffic} */
 function traffic(traffic) {
-  return { progress: 0, peers: [], connecting: 0, trackers: { working: 1, total: 1 }, timeToFirstFrame: null, ...traffic };
+  return {
+    progress: 0,
+    peers: [],
+    connecting: 0,
+    trackers: { working: 1, total: 1 },
+    timeToFirstFrame: null,
+    ...traffic,
+  };
 }
 
 /** Someone who opened a link a moment ago. @param {Partial<Facts>} [facts] @returns {Facts} */
 function opened(facts) {
-  const start = { hashing: null, joined: true, ready: false, wasShared: false, waited: 1, traffic: traffic() };
+  const start = {
+    stopped: false,
+    hashing: null,
+    joined: true,
+    ready: false,
+    wasShared: false,
+    waited: 1,
+    traffic: traffic(),
+  };
   return { origin: "opened", screen: "none", ...start, ...facts };
 }
 
@@ -24,25 +39,71 @@ const ALL = traffic({ progress: 1 });
 
 /** @type {[string, Facts, string, RegExp][]} */
 const CASES = [
+  [
+    "the engine is gone",
+    opened({ stopped: true, ready: true, screen: "playing", traffic: SOMEONE }),
+    "stopped",
+    /^Stopped Reload/,
+  ],
   ["before the engine answers", opened({ joined: false, traffic: null }), "starting", /^Starting/],
   ["nobody found at first", opened(), "looking", /^Looking for peers/],
   ["someone is answering", opened({ traffic: traffic({ connecting: 2 }) }), "connecting", /^Connecting/],
   ["nobody came", opened({ waited: PATIENCE }), "alone", /^No peers yet.*starts when someone comes/],
-  ["offers wait, but nobody came", opened({ waited: PATIENCE, traffic: traffic({ connecting: 5 }) }), "alone", /^No peers yet/],
+  [
+    "offers wait, but nobody came",
+    opened({ waited: PATIENCE, traffic: traffic({ connecting: 5 }) }),
+    "alone",
+    /^No peers yet/,
+  ],
   ["own link after a reload", opened({ waited: PATIENCE, wasShared: true }), "alone", /Choose the file again/],
   ["a peer, no metadata", opened({ traffic: traffic({ peers: [{ progress: 1 }] }) }), "metadata", /details.*1 peer\b/],
   ["before the first picture", opened({ ready: true, screen: "loading", traffic: SOMEONE }), "buffering", /^Buffering/],
   ["the picture waits", opened({ ready: true, screen: "waiting", traffic: SOMEONE }), "buffering", /^Buffering/],
   ["it plays", opened({ ready: true, screen: "playing", traffic: SOMEONE }), "playing", /^Playing while it downloads/],
-  ["it plays, all is here", opened({ ready: true, screen: "playing", traffic: ALL }), "playing", /^Playing You have.*Keep this tab open/],
-  ["it plays on alone", opened({ ready: true, screen: "playing", traffic: traffic({ progress: 0.5 }) }), "playing", /Nobody else is here/],
+  [
+    "it plays, all is here",
+    opened({ ready: true, screen: "playing", traffic: ALL }),
+    "playing",
+    /^Playing You have.*Keep this tab open/,
+  ],
+  [
+    "it plays on alone",
+    opened({ ready: true, screen: "playing", traffic: traffic({ progress: 0.5 }) }),
+    "playing",
+    /Nobody else is here/,
+  ],
   ["paused", opened({ ready: true, screen: "paused", traffic: SOMEONE }), "paused", /^Paused/],
   ["at the end", opened({ ready: true, screen: "ended", traffic: ALL }), "ended", /^The end/],
-  ["cannot be played", opened({ ready: true, screen: "failed", traffic: SOMEONE }), "downloading", /^Downloading.*saved/],
-  ["cannot be played, all is here", opened({ ready: true, screen: "failed", traffic: ALL }), "complete", /^Download complete/],
-  ["everyone left before the first picture", opened({ ready: true, screen: "loading", waited: 60 }), "alone", /^No peers yet/],
-  ["hashing", opened({ origin: "shared", joined: false, hashing: 0.42, traffic: null }), "hashing", /^Hashing.*Nothing is uploaded/],
-  ["shared, nobody yet", opened({ origin: "shared", ready: true, traffic: ALL }), "sharing", /^Ready to share.*Keep this tab open/],
+  [
+    "cannot be played",
+    opened({ ready: true, screen: "failed", traffic: SOMEONE }),
+    "downloading",
+    /^Downloading.*saved/,
+  ],
+  [
+    "cannot be played, all is here",
+    opened({ ready: true, screen: "failed", traffic: ALL }),
+    "complete",
+    /^Download complete/,
+  ],
+  [
+    "everyone left before the first picture",
+    opened({ ready: true, screen: "loading", waited: 60 }),
+    "alone",
+    /^No peers yet/,
+  ],
+  [
+    "hashing",
+    opened({ origin: "shared", joined: false, hashing: 0.42, traffic: null }),
+    "hashing",
+    /^Hashing.*Nothing is uploaded/,
+  ],
+  [
+    "shared, nobody yet",
+    opened({ origin: "shared", ready: true, traffic: ALL }),
+    "sharing",
+    /^Ready to share.*Keep this tab open/,
+  ],
 ];
 
 for (const [situation, facts, key, words] of CASES) {
@@ -63,11 +124,18 @@ test("a tracker that cannot be reached is named, whoever waits for it", () => {
 
 test("the sharer is told how many watch, and when leaving does no harm", () => {
   const watched = (/** @type {number[]} */ ...parts) =>
-    describe(opened({ origin: "shared", traffic: traffic({ progress: 1, peers: parts.map((progress) => ({ progress })) }) }));
+    describe(
+      opened({ origin: "shared", traffic: traffic({ progress: 1, peers: parts.map((progress) => ({ progress })) }) }),
+    );
   assert.equal(watched(0.1).headline, "Seeding to 1 viewer");
   assert.equal(watched(0.1, 0.9).headline, "Seeding to 2 viewers");
   assert.match(watched(0.1, 0.9).detail, /Keep this tab open/);
   assert.match(watched(0.1, 1).detail, /even when you leave/);
+});
+
+test("the sharer of a file that this browser can't play is told what others will meet", () => {
+  const said = describe(opened({ origin: "shared", screen: "failed", traffic: ALL }));
+  assert.match(said.detail, /can’t play it.*save it/);
 });
 
 test("numbers that change by the second stay out of what is read aloud", () => {
