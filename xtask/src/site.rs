@@ -57,7 +57,7 @@ fn bind(module: &Path) -> Result<PathBuf> {
     let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
     let bindgen = bindgen.web(true).map_err(|error| anyhow!("{error:#}"))?;
     bindgen.input_path(module).out_name(GLUE).remove_name_section(true).remove_producers_section(true);
-    bindgen.typescript(true);
+    bindgen.typescript(false);
     bindgen.generate(&folder).map_err(|error| anyhow!("wasm-bindgen: {error:#}"))?;
     Ok(folder)
 }
