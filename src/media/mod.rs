@@ -69,7 +69,7 @@ pub struct Opening {
 /// Playable bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// To be appended.
+    /// To be appended, in order and without gaps: it may go on where the one before it stopped (WebM).
     pub bytes: Vec<u8>,
     /// Presentation time of its first sample.
     pub start: Duration,
