@@ -49,8 +49,19 @@ impl Lane {
         Lane { track, kind, timing, lead: None, defaults, length, table, cursor, fragment }
     }
 
-    /// The next sample.
+    /// The next sample. Sound that is over before the beginning, and primes a decoder, is stepped over: MediaSource drops
+    /// it anyway, and in Firefox the pictures up to the next key frame with it.
     pub(super) fn peek(&mut self) -> Option<Sample> {
+        loop {
+            let sample = self.head()?;
+            if self.kind == Kind::Video || self.pts_end(&sample) > 0 {
+                return Some(sample);
+            }
+            self.advance();
+        }
+    }
+
+    fn head(&mut self) -> Option<Sample> {
         let sample = self.table.sample(&mut self.cursor).or_else(|| self.fragment.peek())?;
         let inside = sample.offset.checked_add(u64::from(sample.size)).is_some_and(|end| end <= self.length);
         (inside && sample.size <= SAMPLE_BYTES_MAX).then_some(sample)
