@@ -18,7 +18,7 @@ use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessagePort, Performan
 
 use crate::facts;
 use crate::link::Links;
-use crate::protocol::{Outbox, ToPage};
+use crate::protocol::Outbox;
 use crate::socket::Sockets;
 use crate::store::{Opened, Stores};
 
@@ -52,8 +52,8 @@ pub(crate) struct Driver {
     _tick: Interval,
 }
 
-/// Starts the worker's engine.
-pub(crate) fn start(seed: [u8; 32], trackers: &[String], persistent: bool) {
+/// Starts the worker's engine. The limit is what `Limits::link_buffer_low` says.
+pub(crate) fn start(seed: [u8; 32], trackers: &[String], persistent: bool) -> usize {
     let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
     let clock = Clock::new(&scope);
     let limits = Limits::default();
@@ -75,7 +75,9 @@ pub(crate) fn start(seed: [u8; 32], trackers: &[String], persistent: bool) {
     for tracker in trackers {
         driver.sockets.warm_up(tracker);
     }
+    let buffer_low = driver.limits.link_buffer_low;
     DRIVER.set(Some(driver));
+    buffer_low
 }
 
 /// Lets an event act on the driver.
@@ -125,13 +127,6 @@ impl Driver {
         if let Some(message_max) = self.links.newly_ready(link) {
             self.input(Input::LinkOpened { link, message_max });
         }
-    }
-
-    /// A link has failed or closed.
-    pub(crate) fn link_closed(&mut self, link: LinkId) {
-        self.links.close(link);
-        self.outbox.say(&ToPage::CloseLink { link: link.0 });
-        self.input(Input::LinkClosed(link));
     }
 
     /// A store that was asked for is there.
@@ -208,7 +203,7 @@ impl Driver {
             }
         }
         self.ticks += 1;
-        if self.ticks % TICKS_PER_SAVE == 0 {
+        if self.ticks.is_multiple_of(TICKS_PER_SAVE) {
             self.stores.save();
         }
     }

@@ -61,7 +61,8 @@ pub(crate) fn kept_in_memory(torrent: TorrentId) -> ToPage {
     ToPage::Warning {
         torrent: torrent.0,
         code: "storage-memory".to_owned(),
-        message: "The browser stores no files for this page, so the video is kept in memory and is gone when the tab closes."
-            .to_owned(),
+        message:
+            "The browser stores no files for this page, so the video is kept in memory and is gone when the tab closes."
+                .to_owned(),
     }
 }

@@ -13,6 +13,8 @@ use web_sys::{MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataChannelT
 
 use crate::driver;
 
+type Listener = Closure<dyn FnMut(MessageEvent)>;
+
 /// What a description without `a=max-message-size` stands for (RFC 8841 §6.1).
 const MESSAGE_MAX_DEFAULT: usize = 65_536;
 
@@ -41,7 +43,7 @@ enum Path {
 
 struct Channel {
     channel: RtcDataChannel,
-    _listeners: [Closure<dyn FnMut(MessageEvent)>; 4],
+    _listeners: [Listener; 4],
 }
 
 /// What became of a message.
@@ -175,7 +177,7 @@ fn receive(driver: &mut driver::Driver, id: LinkId, event: &MessageEvent) {
     }
 }
 
-fn set_listeners(channel: &RtcDataChannel, listeners: Option<[&Closure<dyn FnMut(MessageEvent)>; 4]>) {
+fn set_listeners(channel: &RtcDataChannel, listeners: Option<[&Listener; 4]>) {
     let [opened, message, low, closed] =
         listeners.map_or([None; 4], |all| all.map(|one| Some(one.as_ref().unchecked_ref())));
     channel.set_onopen(opened);

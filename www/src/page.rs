@@ -50,19 +50,13 @@ impl Driver {
                 buffered_to: seconds(buffered_to),
             }),
             FromPage::Seek { play, to } => self.input(Input::Seek { play: PlayId(play), to: seconds(to) }),
-            link_message => self.heed_link(link_message),
-        }
-    }
 
-    fn heed_link(&mut self, message: FromPage) {
-        let low = self.limits.link_buffer_low;
-        match message {
             FromPage::Channel { link, channel } => {
-                self.links.attach(LinkId(link), channel, low);
+                self.links.attach(LinkId(link), channel, self.limits.link_buffer_low);
                 self.tell_if_ready(LinkId(link));
             }
             FromPage::Spare { channel } => self.links.keep_spare(channel),
-            FromPage::SpareTaken { link } => self.links.take_spare(LinkId(link), low),
+            FromPage::SpareTaken { link } => self.links.take_spare(LinkId(link), self.limits.link_buffer_low),
             FromPage::Forwarded { link } => self.links.forward(LinkId(link)),
             FromPage::LinkOpened { link } => self.channel_opened(LinkId(link)),
             FromPage::LinkData { link, bytes } => self.link_data(LinkId(link), &bytes),
@@ -72,7 +66,6 @@ impl Driver {
             FromPage::LinkClosed { link } => self.link_closed(LinkId(link)),
             FromPage::OfferReady { link, sdp } => self.input(Input::OfferReady(LinkId(link), &sdp)),
             FromPage::AnswerReady { link, sdp } => self.input(Input::AnswerReady(LinkId(link), &sdp)),
-            _ => unreachable!("not about a link"),
         }
     }
 

@@ -3,8 +3,7 @@
 //! Invariant: two slices of the content are in memory at a time, and between slices the worker does its other work.
 
 use js_sys::Uint8Array;
-use swarmreel::metainfo::{Builder, BuilderOptions, Metainfo};
-use wasm_bindgen::prelude::*;
+use swarmreel::metainfo::{Builder, BuilderOptions, Metainfo, MetainfoError};
 use wasm_bindgen_futures::JsFuture;
 
 use crate::driver;
@@ -23,7 +22,12 @@ pub(crate) struct SeedError {
 }
 
 /// Hashes `files`. The source serves them afterwards.
-pub(crate) async fn make(call: u32, files: Vec<SeedFile>, options: SeedOptions, trackers: Vec<String>) -> Result<(Metainfo, Source), SeedError> {
+pub(crate) async fn make(
+    call: u32,
+    files: Vec<SeedFile>,
+    options: SeedOptions,
+    trackers: Vec<String>,
+) -> Result<(Metainfo, Source), SeedError> {
     let mut builder = Builder::new(BuilderOptions {
         name: options.name,
         files: files.iter().map(|file| (file.path.clone(), file.file.size() as u64)).collect(),
@@ -32,17 +36,14 @@ pub(crate) async fn make(call: u32, files: Vec<SeedFile>, options: SeedOptions, 
         comment: options.comment,
         ..BuilderOptions::default()
     })
-    .map_err(|error| SeedError { code: "bad-seed", message: error.to_string() })?;
+    .map_err(bad_seed)?;
     let source = Source::new(files.into_iter().map(|file| file.file));
-    hash(call, &source, &mut builder).await.map_err(|error| SeedError {
-        code: "file-unreadable",
-        message: format!("The file can't be read: {}", reason(&error)),
-    })?;
-    let metainfo = builder.finish().map_err(|error| SeedError { code: "bad-seed", message: error.to_string() })?;
+    hash(call, &source, &mut builder).await?;
+    let metainfo = builder.finish().map_err(bad_seed)?;
     Ok((metainfo, source))
 }
 
-async fn hash(call: u32, source: &Source, builder: &mut Builder) -> Result<(), JsValue> {
+async fn hash(call: u32, source: &Source, builder: &mut Builder) -> Result<(), SeedError> {
     let length = source.length();
     let slice = |index: u64| start_reading(source, index * SLICE_LENGTH, length.min((index + 1) * SLICE_LENGTH));
     let count = length.div_ceil(SLICE_LENGTH);
@@ -51,10 +52,10 @@ async fn hash(call: u32, source: &Source, builder: &mut Builder) -> Result<(), J
     for index in 0..count {
         let current = std::mem::replace(&mut next, slice(index + 1)?);
         for part in current {
-            let part = Uint8Array::new(&part.await?);
+            let part = Uint8Array::new(&part.await.map_err(|error| unreadable(&reason(&error)))?);
             bytes.resize(part.length() as usize, 0);
             part.copy_to(&mut bytes);
-            builder.update(&bytes);
+            builder.update(&bytes).map_err(bad_seed)?;
         }
         if index % SLICES_PER_WORD == 0 {
             let fraction = index as f64 / count as f64;
@@ -65,7 +66,15 @@ async fn hash(call: u32, source: &Source, builder: &mut Builder) -> Result<(), J
 }
 
 /// Asks for the bytes at once, so that the browser reads while the slice before is hashed.
-fn start_reading(source: &Source, start: u64, end: u64) -> Result<Vec<JsFuture>, JsValue> {
-    let blobs = source.slices(start, end).map_err(|_| JsValue::from_str("it has changed"))?;
+fn start_reading(source: &Source, start: u64, end: u64) -> Result<Vec<JsFuture>, SeedError> {
+    let blobs = source.slices(start, end).map_err(|_| unreadable("it has changed"))?;
     Ok(blobs.iter().map(|blob| JsFuture::from(blob.array_buffer())).collect())
+}
+
+fn bad_seed(error: MetainfoError) -> SeedError {
+    SeedError { code: "bad-seed", message: error.to_string() }
+}
+
+fn unreadable(why: &str) -> SeedError {
+    SeedError { code: "file-unreadable", message: format!("The file can't be read: {why}") }
 }

@@ -12,6 +12,8 @@ use web_sys::{MessageEvent, WebSocket};
 
 use crate::driver;
 
+type Listener = Closure<dyn FnMut(MessageEvent)>;
+
 /// Every open or opening socket.
 #[derive(Default)]
 pub(crate) struct Sockets {
@@ -22,7 +24,7 @@ pub(crate) struct Sockets {
 
 struct Socket {
     socket: WebSocket,
-    _listeners: [Closure<dyn FnMut(MessageEvent)>; 3],
+    _listeners: [Listener; 3],
 }
 
 impl Sockets {
@@ -84,7 +86,7 @@ impl Drop for Socket {
     }
 }
 
-fn set_listeners(socket: &WebSocket, listeners: Option<[&Closure<dyn FnMut(MessageEvent)>; 3]>) {
+fn set_listeners(socket: &WebSocket, listeners: Option<[&Listener; 3]>) {
     let [opened, text, closed] = listeners.map_or([None; 3], |all| all.map(|one| Some(one.as_ref().unchecked_ref())));
     socket.set_onopen(opened);
     socket.set_onmessage(text);

@@ -87,7 +87,8 @@ impl Stores {
 
     /// Keeps a piece.
     pub(crate) fn put(&mut self, torrent: TorrentId, piece: u32, bytes: &[u8]) -> Result<(), StoreError> {
-        let held: u64 = self.open.values().map(|store| if let Store::Memory(memory) = store { memory.held() } else { 0 }).sum();
+        let held: u64 =
+            self.open.values().map(|store| if let Store::Memory(memory) = store { memory.held() } else { 0 }).sum();
         match self.open.get_mut(&torrent) {
             Some(Store::Opfs(opfs)) => opfs.put(piece, bytes),
             Some(Store::Memory(memory)) => memory.put(piece, bytes, held),
@@ -98,7 +99,13 @@ impl Stores {
     }
 
     /// Reads a piece into `bytes`, which it fills.
-    pub(crate) fn load(&mut self, torrent: TorrentId, piece: u32, offset: u64, bytes: &mut [u8]) -> Result<(), StoreError> {
+    pub(crate) fn load(
+        &mut self,
+        torrent: TorrentId,
+        piece: u32,
+        offset: u64,
+        bytes: &mut [u8],
+    ) -> Result<(), StoreError> {
         match self.open.get_mut(&torrent) {
             Some(Store::Opfs(opfs)) => opfs.load(offset, bytes),
             Some(Store::Memory(memory)) => memory.load(piece, bytes),

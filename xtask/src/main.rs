@@ -1,2 +1,74 @@
-//! Every developer command.
-fn main() {}
+//! Every developer command, for people and for CI: `cargo xtask …`.
+//!
+//! Invariant: a fresh machine needs Rust for `serve`, and Node besides for `test`; what else is missing is installed
+//! here, or named in one sentence.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool")]
+
+mod install;
+mod process;
+mod server;
+mod site;
+mod size;
+mod stages;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  serve [FLAGS]        build the page and the server, and serve them at http://localhost:8080/
+                       (FLAGS go to swarmreel-signaling: --listen ADDR:PORT, --help, …)
+  test [--only STAGE]  run every test, or one stage: fmt, lint, tidy, rust, wasm, page, browser
+  build                build the page into target/site and the server that embeds it
+  dist                 build what is released, into target/dist
+  sim [--seeds N]      run the simulated world with many seeds
+  bench [FLAGS]        measure against WebTorrent and a bare data channel in real browsers; prints JSON
+  size                 show how large the page is
+  tidy                 check the rules of the house that no compiler knows";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match command(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(arguments: &[String]) -> Result<()> {
+    let Some((name, rest)) = arguments.split_first() else { bail!("a command is missing.\n\n{USAGE}") };
+    match (name.as_str(), rest) {
+        ("serve", flags) => server::serve(flags),
+        ("test", rest) => stages::run_named(&only(rest)?),
+        ("sim", flags) => process::run(process::cargo(["run", "--release", "-p", "swarmreel-sim", "--"]).args(flags)),
+        ("bench", flags) => stages::bench(flags),
+        ("build", []) => server::build().map(drop),
+        ("dist", []) => server::dist(),
+        ("size", []) => size::print(),
+        ("tidy", []) => tidy::run(),
+        ("help" | "--help" | "-h", _) => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        ("build" | "dist" | "size" | "tidy", [unknown, ..]) => bail!("“{name}” takes no “{unknown}”."),
+        _ => bail!("there is no command “{name}”.\n\n{USAGE}"),
+    }
+}
+
+/// The stages named by `--only`; none means all.
+fn only(arguments: &[String]) -> Result<Vec<&str>> {
+    let mut stages = Vec::new();
+    let mut rest = arguments.iter().map(String::as_str);
+    while let Some(argument) = rest.next() {
+        match argument.strip_prefix("--only=").or_else(|| (argument == "--only").then(|| rest.next()).flatten()) {
+            Some(stage) => stages.push(stage),
+            None => bail!("“test” takes only “--only STAGE”, not “{argument}”."),
+        }
+    }
+    Ok(stages)
+}

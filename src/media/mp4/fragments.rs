@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::boxes::{self, HEADER_BYTES_MAX, children};
 use super::fragment::{self, TrackRuns};
 use super::index::{self, Index, MFRO_BYTES, MOOF_MARK_BYTES, Point};
-use super::lane::{AUDIO_LEAD_NANOS, Lane};
+use super::lane::Lane;
 use super::{INDEX_BYTES_MAX, MediaError};
 
 /// Bytes that are read at once where a fragment is looked for.
@@ -489,8 +489,8 @@ fn load(tracks: Vec<TrackRuns>, lanes: &mut [Lane], from: &mut Option<i64>) {
         }
     }
     let (Some(key), Some((primary, others))) = (*from, lanes.split_first_mut()) else { return };
-    others.iter_mut().for_each(|lane| lane.skip_until(|lane, sample| lane.pts_end(sample) > key - AUDIO_LEAD_NANOS));
-    primary.skip_until(|lane, sample| sample.sync && lane.pts(sample) >= key);
+    others.iter_mut().for_each(|lane| lane.skip_until(|lane, sample| lane.pts_end(sample) > lane.decoding_start(key)));
+    primary.skip_until(|lane, sample| sample.sync && lane.pts(sample) >= lane.decoding_start(key));
     if primary.peek().is_some() {
         *from = None;
     }

@@ -39,8 +39,11 @@ struct Handle(FileSystemSyncAccessHandle);
 /// page use them, or another tab has them open.
 pub(super) async fn open(info_hash: InfoHash) -> Result<Opened, JsValue> {
     let folder = folder(&root().await?, &info_hash.to_hex()).await?;
-    let (data, info, have) =
-        (Handle::open(&folder, "data").await?, Handle::open(&folder, "info").await?, Handle::open(&folder, "have").await?);
+    let (data, info, have) = (
+        Handle::open(&folder, "data").await?,
+        Handle::open(&folder, "info").await?,
+        Handle::open(&folder, "have").await?,
+    );
     let (stored_info, stored_have) = (info.read_all(), have.read_all());
     let store = Store::Opfs(Opfs {
         info_hash,
@@ -170,7 +173,9 @@ fn at(offset: u64) -> FileSystemReadWriteOptions {
 async fn root() -> Result<FileSystemDirectoryHandle, JsValue> {
     let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
     // Neither exists on an insecure origin.
-    if !js_sys::Reflect::has(&scope, &"FileSystemSyncAccessHandle".into())? || !js_sys::Reflect::has(&scope.navigator(), &"storage".into())? {
+    if !js_sys::Reflect::has(&scope, &"FileSystemSyncAccessHandle".into())?
+        || !js_sys::Reflect::has(&scope.navigator(), &"storage".into())?
+    {
         return Err("no private file system".into());
     }
     let origin = JsFuture::from(scope.navigator().storage().get_directory()).await?;

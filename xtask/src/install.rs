@@ -1,0 +1,72 @@
+//! What a fresh machine lacks: installed where that can be done without asking, named in one sentence elsewhere.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{cargo, command, find, output, root, run};
+
+/// The oldest Node that runs the tests.
+const NODE_MAJOR_MIN: u32 = 20;
+
+/// The programs that the browser tests drive: any of the names will do, and the Debian package that brings it.
+const BROWSER_PROGRAMS: [(&[&str], &str); 3] = [
+    (&["chromium", "chromium-browser", "google-chrome"], "chromium"),
+    (&["firefox-esr", "firefox"], "firefox-esr"),
+    (&["ffmpeg"], "ffmpeg"),
+];
+
+/// Rust's standard library for another target.
+pub(crate) fn rust_target(target: &str) -> Result<()> {
+    let folder = output(command("rustc").args(["--print", "target-libdir", "--target", target]));
+    if folder.is_some_and(|folder| Path::new(&folder).is_dir()) {
+        return Ok(());
+    }
+    run(command("rustup").args(["target", "add", target]))
+        .with_context(|| format!("install Rust's “{target}” target (with rustup: `rustup target add {target}`)"))
+}
+
+/// rustfmt or clippy.
+pub(crate) fn rust_component(component: &str, subcommand: &str) -> Result<()> {
+    if output(&mut cargo([subcommand, "--version"])).is_some() {
+        return Ok(());
+    }
+    run(command("rustup").args(["component", "add", component])).with_context(|| format!("install {component}"))
+}
+
+/// Node is not installed for anyone: people have their own ways to keep it.
+pub(crate) fn node() -> Result<()> {
+    let version = output(command("node").arg("--version")).unwrap_or_default();
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    match major {
+        Some(major) if major >= NODE_MAJOR_MIN && find("npm").is_some() => Ok(()),
+        _ => bail!("install Node {NODE_MAJOR_MIN} or newer with npm (nodejs.org), then run this again."),
+    }
+}
+
+/// The packages of the browser tests, as their lock file has them.
+pub(crate) fn node_packages() -> Result<()> {
+    node()?;
+    let folder = root().join("tests/browser");
+    let changed = |file: &str| folder.join(file).metadata().and_then(|metadata| metadata.modified()).ok();
+    if changed("node_modules/.package-lock.json") >= changed("package-lock.json") {
+        return Ok(());
+    }
+    run(command("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder))
+}
+
+/// Browsers and ffmpeg.
+pub(crate) fn browsers() -> Result<()> {
+    let missing = |(names, _): &&(&[&str], &str)| !names.iter().any(|name| find(name).is_some());
+    let packages: Vec<&str> = BROWSER_PROGRAMS.iter().filter(missing).map(|(_, package)| *package).collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let is_root = output(command("id").arg("-u")).as_deref() == Some("0");
+    if !is_root || !Path::new("/etc/debian_version").exists() {
+        bail!("install {} for the browser tests, then run this again.", packages.join(", "));
+    }
+    run(command("apt-get").arg("update"))?;
+    let install = ["install", "--yes", "--no-install-recommends"];
+    run(command("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install).args(&packages))
+}
