@@ -1,4 +1,32 @@
-//! Swarmreel's core: a streaming BitTorrent peer without IO, clock or threads.
+//! Swarmreel's core: a streaming BitTorrent peer without IO, clock, threads or unsafe code.
+//!
+//! # The run loop
+//!
+//! The core is one [`engine::Engine`]. A driver (the worker in a page, the simulator, a test) owns the sockets, the data
+//! channels, the disk and the player, and does this for ever:
+//!
+//! 1. Something happened: it says so with [`engine::Engine::handle`] (a fact, which cannot fail) or
+//!    [`engine::Engine::command`] (a user's wish, which can be refused). Time is an argument of both.
+//! 2. It drains [`engine::Engine::poll`] until `None`, and carries out each [`output::Action`] in order. What
+//!    an action brings, at once or later, is the next input.
+//! 3. It sleeps until the next event, or until [`engine::Engine::wake_at`], and then says [`input::Input::Wake`].
+//!
+//! Nothing else goes in or out, so that the same seed and inputs give the same outputs on every platform: a whole swarm
+//! runs in one process under virtual time (`tests/sim`), and a fault found there is found again by its seed.
+//!
+//! # The layers
+//!
+//! A module imports only modules above it in this list; `cargo xtask tidy` checks that.
+//!
+//! | layer | modules | what they know |
+//! |---|---|---|
+//! | 0 | [`ids`] [`time`] [`rng`] [`hash`] [`limits`] | names, moments, chance, digests, numbers |
+//! | 1 | [`bencode`] [`geometry`] [`names`] | encodings and arithmetic |
+//! | 2 | [`magnet`] [`metainfo`] [`wire`] [`tracker::message`] [`media`] | formats on bytes |
+//! | 3 | [`pieces`] [`tracker::session`] [`input`] [`output`] | what we have, what is asked; what goes in and out |
+//! | 4 | [`picker`] [`peer`] | which block next; one connected peer |
+//! | 5 | [`torrent`] | one swarm |
+//! | 6 | [`engine`] | everything together |
 #![forbid(unsafe_code)]
 
 pub mod bencode;

@@ -35,6 +35,8 @@ pub struct Limits {
 
     /// Offers in one announce: webtorrent.js sends 5.
     pub offers_per_announce: usize,
+    /// An announce waits this long for offers that are being made: candidates take up to seconds to gather.
+    pub offers_patience: Duration,
     /// Links a torrent strives for; more are accepted up to `links_per_torrent_max`.
     pub links_wanted: usize,
     /// Longest time between announces: proxies cut sockets that are idle for 100 s (protocol.md §1.12).
@@ -121,12 +123,13 @@ impl Default for Limits {
             silence_timeout: seconds(150),
             keep_alive: seconds(55),
             offers_per_announce: 5,
+            offers_patience: seconds(2),
             links_wanted: 30,
             announce_interval_max: seconds(90),
             announce_interval_min: seconds(20),
             reconnect_min: seconds(2),
             reconnect_max: seconds(30),
-            pipeline_first: 16,
+            pipeline_first: 8,
             pipeline_default_max: 250,
             request_queue_max: 512,
             pipeline_span: seconds(1),

@@ -4,6 +4,8 @@
 //! the feature `server` (the default) the module `server` wraps it in tokio, and the binary wraps that in flags.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "server")]
+pub mod server;
 mod tracker;
 
 pub use tracker::{ConnId, Output, Stats, Tracker, TrackerLimits};

@@ -6,6 +6,7 @@
 use super::Engine;
 use super::links::{Stage, TrackerId};
 use crate::ids::{InfoHash, LinkId, OfferId, PeerId, SocketId, TorrentId};
+use crate::limits::Limits;
 use crate::magnet::is_tracker_url;
 use crate::output::{Action, Event, Output};
 use crate::time::Moment;
@@ -109,9 +110,8 @@ impl Engine {
         for _ in (ready.len() + coming)..wanted {
             self.offer(now, id);
         }
-        // The first offer that is ready goes out at once; the rest follow with the next announce.
-        let patient = session_waits(&due, &ready, wanted, self.links.count(id, |stage| *stage == Stage::Offering));
-        if patient {
+        let coming = self.links.count(id, |stage| *stage == Stage::Offering).min(wanted.saturating_sub(ready.len()));
+        if session_waits(now, &due, ready.len(), coming, &self.limits) {
             return;
         }
         let mut offers = Vec::new();
@@ -364,7 +364,9 @@ impl Engine {
     }
 }
 
-/// An announce that wants offers waits for the first to be ready, as long as one is coming.
-fn session_waits(due: &Due, ready: &[LinkId], wanted: usize, coming: usize) -> bool {
-    !due.completes && wanted > 0 && ready.is_empty() && coming > 0
+/// The first announce waits for one offer only, and the next ones for all that are coming, though not for long:
+/// what is not in an announce may wait for the interval.
+fn session_waits(now: Moment, due: &Due, ready: usize, coming: usize, limits: &Limits) -> bool {
+    let is_patient = !due.first && now.since(due.since) < limits.offers_patience;
+    coming > 0 && !due.completes && (ready == 0 || is_patient)
 }

@@ -42,6 +42,8 @@ pub struct Due {
     pub first: bool,
     /// The torrent was not complete when the last announce was made, and is now.
     pub completes: bool,
+    /// When it fell due.
+    pub since: Moment,
 }
 
 /// One tracker, for all torrents of the engine.
@@ -182,8 +184,8 @@ impl Session {
     pub fn due(&self, info_hash: InfoHash, now: Moment, complete: bool) -> Option<Due> {
         let member = self.members.get(&info_hash)?;
         let completes = complete && member.started && !member.completed;
-        (member.due.is_some_and(|due| due <= now) || completes && member.due.is_some())
-            .then_some(Due { first: !member.started, completes })
+        let since = member.due.filter(|due| *due <= now || completes)?.min(now);
+        Some(Due { first: !member.started, completes, since })
     }
 
     /// An announce was sent.
@@ -267,13 +269,13 @@ mod tests {
         assert_eq!(session.due(HASH, Moment(0), false), None);
         session.connecting(SOCKET);
         session.opened(Moment(5));
-        assert_eq!(session.due(HASH, Moment(5), false), Some(Due { first: true, completes: false }));
+        assert_eq!(session.due(HASH, Moment(5), false), Some(Due { first: true, completes: false, since: Moment(5) }));
         session.announced(HASH, Moment(5), false, &limits, &mut rng);
         assert!(session.answered(HASH, Some(60), 3, &limits, &mut rng));
         assert_eq!(session.due(HASH, Moment(7), false), None);
         let due = session.due_at(HASH).unwrap();
         assert!((54..=66).contains(&(due.0 / 1_000_000)), "{due:?}");
-        assert_eq!(session.due(HASH, due, false), Some(Due { first: false, completes: false }));
+        assert_eq!(session.due(HASH, due, false), Some(Due { first: false, completes: false, since: due }));
     }
 
     #[test]
@@ -282,7 +284,7 @@ mod tests {
         session.connecting(SOCKET);
         session.opened(Moment(5));
         session.announced(HASH, Moment(5), false, &limits, &mut rng);
-        assert_eq!(session.due(HASH, Moment(6), true), Some(Due { first: false, completes: true }));
+        assert_eq!(session.due(HASH, Moment(6), true), Some(Due { first: false, completes: true, since: Moment(6) }));
         session.announced(HASH, Moment(6), true, &limits, &mut rng);
         assert_eq!(session.due(HASH, Moment(7), true), None);
     }

@@ -9,9 +9,9 @@ use super::{Kind, Sample, nanos};
 /// Bytes of a sample at most: a key frame of 8K video at the highest quality is below 16 MiB.
 const SAMPLE_BYTES_MAX: u32 = 64 << 20;
 
-/// How much sound before a key frame goes with it, nanoseconds: audio decoders start with a few packets that only
-/// prepare the next ones (Opus wants 80 ms, AAC up to about 120 ms).
-pub(super) const AUDIO_LEAD_NANOS: i64 = 200_000_000;
+/// How much earlier than wanted sound starts, nanoseconds: a decoder's first packets only prepare the next ones (Opus
+/// wants 80 ms, AAC up to about 120 ms).
+const PREROLL_NANOS: i64 = 200_000_000;
 
 /// A track.
 #[derive(Debug)]
@@ -78,9 +78,10 @@ impl Lane {
         self.lead = None;
     }
 
-    /// Goes to the last sample of the movie's tables where decoding can start, at or before a time in nanoseconds.
+    /// Goes to the last sample of the movie's tables from which what is presented at a time in nanoseconds can be
+    /// decoded.
     pub(super) fn rewind_to(&mut self, at: i64) {
-        self.rewind(self.table.sync_at(self.ticks_at(at)));
+        self.rewind(self.table.sync_at(self.ticks_at(self.decoding_start(at))));
     }
 
     /// Goes behind the samples of the movie's tables: only fragments give samples from now on.
@@ -95,18 +96,27 @@ impl Lane {
 
     /// Where the sample is from which decoding for a time in nanoseconds starts, in the movie's tables.
     pub(super) fn byte_at(&self, at: i64) -> Option<u64> {
-        let mut cursor = self.table.cursor(self.table.sync_at(self.ticks_at(at)));
+        let mut cursor = self.table.cursor(self.table.sync_at(self.ticks_at(self.decoding_start(at))));
         self.table.sample(&mut cursor).map(|sample| sample.offset)
     }
 
     /// Until when the movie's tables reach, in nanoseconds of the presentation.
     pub(super) fn tables_end(&self) -> i64 {
-        self.nanos(self.table.ticks())
+        let first = self.table.sample(&mut self.table.cursor(0)).map_or(0, |sample| i64::from(sample.composition));
+        self.nanos(self.table.ticks().saturating_add(first))
     }
 
     /// When the current fragment's part ends, in ticks of the media: where a fragment goes on that doesn't say.
     pub(super) fn fragment_end(&self) -> i64 {
         self.fragment.end
+    }
+
+    /// When decoding must start for what is presented at a time, nanoseconds.
+    pub(super) fn decoding_start(&self, at: i64) -> i64 {
+        match self.kind {
+            Kind::Video => at,
+            Kind::Audio => at.saturating_sub(PREROLL_NANOS),
+        }
     }
 
     /// When a sample is decoded, in nanoseconds of the presentation; may be below zero.

@@ -25,7 +25,7 @@ use batch::{Batch, Budget};
 use boxes::{HEADER_BYTES_MAX, children};
 use codec::Codec;
 use fragments::Fragments;
-use lane::{AUDIO_LEAD_NANOS, Lane};
+use lane::Lane;
 use movie::{Movie, Trak};
 
 /// Bytes of a `moov`, `moof`, `sidx` or `mfra` at most (threat-model.md M6): 10 hours of film have a 5 MB `moov`.
@@ -183,7 +183,7 @@ impl Mp4 {
             fragments => {
                 primary.rewind_to(to);
                 let key = primary.peek().map_or(0, |sample| primary.pts(&sample));
-                others.iter_mut().for_each(|lane| lane.rewind_to(key.saturating_sub(AUDIO_LEAD_NANOS)));
+                others.iter_mut().for_each(|lane| lane.rewind_to(key));
                 fragments.iter_mut().for_each(Fragments::restart);
             }
         }

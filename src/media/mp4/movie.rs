@@ -175,7 +175,8 @@ fn shift(trak: &[u8], movie_timescale: u32, timescale: u32) -> Result<i64, Media
             delay = delay.saturating_add(u128::from(duration));
             continue;
         }
-        let delay = delay.saturating_mul(u128::from(timescale)) / u128::from(movie_timescale);
+        let half = u128::from(movie_timescale / 2);
+        let delay = delay.saturating_mul(u128::from(timescale)).saturating_add(half) / u128::from(movie_timescale);
         let delay = i64::try_from(delay).map_err(|_| ABSURD)?;
         return if delay <= TICKS_MAX && media_time <= TICKS_MAX { Ok(delay - media_time) } else { Err(ABSURD) };
     }

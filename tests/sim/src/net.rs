@@ -17,7 +17,7 @@ use crate::sdp::{self, End};
 
 /// Bytes a channel may have sent but not yet heard to have arrived.
 const WINDOW: usize = 256 << 10;
-/// Gathering candidates takes this long.
+/// Gathering candidates takes this long, and up to as much more.
 const GATHERING: Duration = Duration::from_millis(30);
 /// An attempt that came to nothing is reported after this long (ICE gives up).
 const ICE_PATIENCE: Duration = Duration::from_secs(15);
@@ -118,7 +118,7 @@ impl Net {
     pub fn offer(&mut self, end: End, queue: &mut Queue) {
         self.halves.insert(end, Half::default());
         let sdp = sdp::write(end, "actpass", self.hosts[&end.0].path.message_max);
-        queue.after(GATHERING, Event::Fact(end.0, Fact::OfferReady(end.1, sdp)));
+        queue.after(self.gathering(), Event::Fact(end.0, Fact::OfferReady(end.1, sdp)));
     }
 
     /// `Action::Answer`.
@@ -129,7 +129,7 @@ impl Net {
             return queue.after(Duration::ZERO, Event::Net(Transit::GaveUp(end)));
         }
         let sdp = sdp::write(end, "active", self.hosts[&end.0].path.message_max);
-        queue.after(GATHERING, Event::Fact(end.0, Fact::AnswerReady(end.1, sdp)));
+        queue.after(self.gathering(), Event::Fact(end.0, Fact::AnswerReady(end.1, sdp)));
         queue.after(ICE_PATIENCE, Event::Net(Transit::GaveUp(end)));
     }
 
@@ -277,6 +277,10 @@ impl Net {
 
     fn latency(&self, a: End, b: End) -> Duration {
         [a, b].iter().filter_map(|end| self.hosts.get(&end.0)).map(|host| host.path.latency).sum()
+    }
+
+    fn gathering(&mut self) -> Duration {
+        GATHERING + Duration::from_micros(self.rng.below(GATHERING.as_micros() as u64))
     }
 
     fn jitter(&mut self, end: End) -> Duration {

@@ -107,7 +107,7 @@ impl<'p> World<'p> {
             Source::Random(length) => {
                 Content::random(length, plan.piece_length, trackers, &mut chance::stream(plan.seed, "content"))
             }
-            Source::Film(name) => Content::new(name, film::bytes(name).to_vec(), plan.piece_length, trackers),
+            Source::Film(name) => Content::new(name, film::bytes(name), plan.piece_length, trackers),
         };
         let limits = Limits::default();
         let mut queue = Queue::default();

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use swarmreel_sim::film;
 use swarmreel_sim::net::Path;
 use swarmreel_sim::plan::{Departure, HOME, Origin, PeerPlan, Plan, Source};
+use swarmreel_sim::screen::Watched;
 use swarmreel_sim::signal::Uptime;
 use swarmreel_sim::store::DiskPlan;
 use swarmreel_sim::villain::Habit;
@@ -223,14 +225,31 @@ fn a_file_of_one_byte() {
     run(&Plan { source: Source::Random(1), ..plan(vec![seeder(), leecher()]) });
 }
 
+/// Watches a film from a seeder who sends it little faster than it plays.
+fn watch(film: &'static str, jumps: Vec<(Duration, u8)>) -> Watched {
+    let slow = PeerPlan { path: Path { up: 60_000, ..HOME }, ..seeder() };
+    let watching = PeerPlan { watches: true, jumps, ..leecher() };
+    let report = run(&Plan { source: Source::Film(film), ..plan(vec![slow, watching]) });
+    report.peers[1].watched.expect("it watches")
+}
+
 #[test]
-fn play_with_seeks_while_downloading() {
-    for film in swarmreel_sim::film::NAMES {
-        let slow = PeerPlan { path: Path { up: 15_000, ..HOME }, ..seeder() };
-        let jumps = vec![(Duration::from_millis(300), 75), (seconds(1), 20), (seconds(2), 90)];
-        let watching = PeerPlan { watches: true, jumps, ..leecher() };
-        let report = run(&Plan { source: Source::Film(film), ..plan(vec![slow, watching]) });
-        let watched = report.peers[1].watched.expect("it watches");
-        assert!(watched.to_the_end && watched.first_frame.is_some_and(|wait| wait < seconds(3)), "{film}: {watched:?}");
+fn a_film_plays_while_it_downloads() {
+    for film in film::NAMES {
+        let watched = watch(film, Vec::new());
+        assert!(watched.to_the_end && watched.stall_ratio() < 0.05, "{film}: {watched:?}");
+        assert!(watched.first_frame.is_some_and(|wait| wait < seconds(2)), "{film}: {watched:?}");
+    }
+}
+
+#[test]
+fn jumps_go_to_what_is_not_there_yet() {
+    for film in ["long-cues-first.webm", "long-cues-last.webm"] {
+        let jumps = vec![(Duration::from_millis(300), 75), (seconds(3), 20), (seconds(6), 90)];
+        let watched = watch(film, jumps);
+        assert!(watched.to_the_end, "{film}: {watched:?}");
+        // A second of film is 25 kB, which takes 0.4 s: each jump waits for little more than what it shows first.
+        assert!(watched.stalled < seconds(3), "{film}: {watched:?}");
+        assert!(watched.shown < seconds(12), "nothing is fetched just to be jumped over: {watched:?}");
     }
 }

@@ -1,0 +1,103 @@
+//! `swarmreel-signaling`: flags, the listening port, and signals around [`server::serve`].
+//!
+//! Exit codes: 0 after a clean stop, 2 for a bad flag or a port that cannot be had; each with one sentence on stderr.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its user")]
+
+mod arguments;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
+
+use swarmreel_signaling::server::{self, Options, ServerLimits};
+use tokio::net::TcpListener;
+
+use arguments::{Command, Serve};
+
+fn main() -> ExitCode {
+    let outcome = match arguments::parse(std::env::args().skip(1)) {
+        Ok(Command::Help) => {
+            print!("{}", arguments::HELP);
+            Ok(())
+        }
+        Ok(Command::Version) => {
+            println!("swarmreel-signaling {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        Ok(Command::Serve(serve)) => run(serve),
+        Err(sentence) => Err(sentence),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("{sentence}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(serve: Serve) -> Result<(), String> {
+    // Before the port is open, so that a signal is never missed once somebody can know of us.
+    let stop = stop_signal().map_err(|error| format!("Signals cannot be received: {error}."))?;
+    let listener = listen(serve.listen.as_deref()).await?;
+    let address = listener.local_addr().map_err(|error| format!("The listening address is unknown: {error}."))?;
+    println!("Swarmreel is at {}", url(address));
+    let mut sockets = ServerLimits::default().with_open_files();
+    if let Some(max) = serve.max_per_ip {
+        sockets.connections_per_address = max;
+    }
+    let options = Options { sockets, ice_servers: serve.ice_servers, ..Options::default() };
+    server::serve(listener, options, stop).await;
+    Ok(())
+}
+
+async fn listen(address: Option<&str>) -> Result<TcpListener, String> {
+    let opened = match address {
+        Some(address) => TcpListener::bind(address).await,
+        None => match TcpListener::bind("[::]:8080").await {
+            // Both IP versions where there are both; a machine without IPv6 has the other.
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => TcpListener::bind("0.0.0.0:8080").await,
+            opened => opened,
+        },
+    };
+    let wanted = address.unwrap_or("port 8080");
+    opened.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("Another program listens on {wanted} already; --listen ADDRESS:PORT chooses another.")
+        }
+        io::ErrorKind::PermissionDenied => format!("Listening on {wanted} is not permitted; try a port above 1023."),
+        io::ErrorKind::InvalidInput => format!("--listen needs ADDRESS:PORT, like 127.0.0.1:8080, not {wanted:?}."),
+        _ => format!("Listening on {wanted} is not possible: {error}."),
+    })
+}
+
+/// Where a browser on this machine finds the page.
+fn url(address: SocketAddr) -> String {
+    let port = address.port();
+    match address.ip() {
+        ip if ip.is_loopback() || ip.is_unspecified() => format!("http://localhost:{port}/"),
+        IpAddr::V4(ip) => format!("http://{ip}:{port}/"),
+        IpAddr::V6(ip) => format!("http://[{ip}]:{port}/"),
+    }
+}
+
+/// Resolves when the process is asked to stop.
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Resolves when the process is asked to stop.
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async { drop(tokio::signal::ctrl_c().await) })
+}

@@ -1,0 +1,90 @@
+//! The only home of the shell's numbers: unit, default, and one line of why (threat-model.md §1).
+
+use std::time::Duration;
+
+use swarmreel::tracker::message::MESSAGE_BYTES_MAX;
+
+/// What one socket may use, and how long it is waited for.
+#[derive(Clone, Debug)]
+pub struct ServerLimits {
+    /// For the head of a request to arrive, the first and every later one of a connection.
+    pub handshake: Duration,
+    /// Bytes of a request's head. hyper takes no less than 8 KiB.
+    pub head_bytes: usize,
+    /// Header lines of a request.
+    pub head_lines: usize,
+    /// Bytes of a WebSocket message, and of a frame: a smaller frame would refuse legal announces.
+    pub message_bytes: usize,
+    /// Frames a message may be cut into.
+    pub fragments: u32,
+    /// Pings, pongs and closes in one second.
+    pub controls_per_second: u32,
+    /// Between our pings: proxies cut idle connections after 60 to 100 s.
+    pub ping: Duration,
+    /// Without any frame from a client that was pinged: two pings and some patience.
+    pub pong: Duration,
+    /// As `pong`, once another connection claims to be the same peer: its owner is to be back within 5 s.
+    pub probe: Duration,
+    /// A write that makes no progress for this long ends the connection.
+    pub blocked: Duration,
+    /// Messages waiting for a slow client.
+    pub queue_messages: usize,
+    /// Bytes of messages waiting for a slow client.
+    pub queue_bytes: usize,
+    /// Connections of one IPv4 address, or of one IPv6 /64 (a home's share of the address space).
+    pub connections_per_address: usize,
+    /// Connections of all addresses together.
+    pub connections: usize,
+    /// For a client to answer our close.
+    pub farewell: Duration,
+    /// For all connections to end once the server stops.
+    pub stop_grace: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            head_bytes: 8 << 10,
+            head_lines: 64,
+            message_bytes: MESSAGE_BYTES_MAX,
+            fragments: 64,
+            controls_per_second: 10,
+            ping: Duration::from_secs(30),
+            pong: Duration::from_secs(75),
+            probe: Duration::from_secs(3),
+            blocked: Duration::from_secs(10),
+            queue_messages: 64,
+            queue_bytes: 256 << 10,
+            connections_per_address: 64,
+            connections: 900, // of the 1024 files that are a common default; `with_open_files` knows better
+            farewell: Duration::from_secs(2),
+            stop_grace: Duration::from_secs(3),
+        }
+    }
+}
+
+impl ServerLimits {
+    /// Raises the process's limit of open files as far as is allowed, and takes 95 % of it as the limit of connections.
+    pub fn with_open_files(self) -> Self {
+        match open_files() {
+            Some(files) => Self { connections: usize::try_from(files / 100 * 95).unwrap_or(usize::MAX), ..self },
+            None => self,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn open_files() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    // No more than a million: some kernels say 2^30, and nothing here is made for that.
+    let wanted = maximum.unwrap_or(u64::MAX).min(1 << 20).max(current.unwrap_or(0));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).is_ok();
+    if raised { Some(wanted) } else { current }
+}
+
+#[cfg(not(unix))]
+fn open_files() -> Option<u64> {
+    None
+}
