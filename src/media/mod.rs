@@ -69,7 +69,7 @@ pub struct Opening {
 /// Playable bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// To be appended.
+    /// To be appended, in order and without gaps: it may go on where the one before it stopped (WebM).
     pub bytes: Vec<u8>,
     /// Presentation time of its first sample.
     pub start: Duration,
@@ -86,6 +86,8 @@ pub struct Media {
     length: u64,
     /// The name suggests an index at the end of the file.
     tail_index: bool,
+    /// Where to start, if that was said while the format was unknown.
+    start: Duration,
     format: Format,
 }
 
@@ -95,8 +97,8 @@ enum Format {
     /// Its first bytes have not been seen.
     Unknown,
     Mp4(Box<Mp4>),
-    Mp3(Mp3),
-    Webm(Webm),
+    Mp3(Box<Mp3>),
+    Webm(Box<Webm>),
 }
 
 /// The same call for each format, or the given answer while the format is unknown.
@@ -114,7 +116,7 @@ macro_rules! each {
 impl Media {
     /// A file of `length` bytes. What it is shows in its first bytes; `name` only hints until they are there.
     pub fn open(name: &str, length: u64) -> Media {
-        Media { length, tail_index: sniff::may_have_tail_index(name), format: Format::Unknown }
+        Media { length, tail_index: sniff::may_have_tail_index(name), start: Duration::ZERO, format: Format::Unknown }
     }
 
     /// What must happen for more to come out.
@@ -158,7 +160,7 @@ impl Media {
     /// Goes on from the last point at or before `to` where decoding can start. Before `Demand::Choice` is answered
     /// it sets where the first segment starts.
     pub fn seek(&mut self, to: Duration) {
-        each!(&mut self.format, (), inner => inner.seek(to));
+        each!(&mut self.format, self.start = to, inner => inner.seek(to));
     }
 
     /// About where in the file the bytes of a time are, as far as that is known.
@@ -179,10 +181,11 @@ impl Media {
         let head = parts.first().copied().unwrap_or_default();
         self.format = match sniff::container(head) {
             Container::Mp4 => Format::Mp4(Box::new(Mp4::new(self.length))),
-            Container::Mp3 => Format::Mp3(Mp3::new(self.length)),
-            Container::Webm => Format::Webm(Webm::new(self.length)),
+            Container::Mp3 => Format::Mp3(Box::new(Mp3::new(self.length))),
+            Container::Webm => Format::Webm(Box::new(Webm::new(self.length))),
             Container::Other(name) => return Err(MediaError::UnsupportedContainer(name)),
         };
+        self.seek(self.start);
         Ok(())
     }
 }

@@ -348,20 +348,17 @@ impl Torrent {
         }
     }
 
-    /// A piece was verified: peers that lack it are told, and those that have it are of less use.
+    /// A piece was verified: every peer is told (those that have it too, for they show how far we are), and those that
+    /// have it are of less use.
     pub(super) fn announce_piece(&mut self, now: Moment, piece: Piece) {
         let links: Vec<LinkId> = self.peers.keys().copied().collect();
         for link in links {
-            let Some(peer) = self.peers.get_mut(&link) else { continue };
-            if peer.handshake.is_none() {
-                continue;
-            }
+            let Some(peer) = self.peers.get_mut(&link).filter(|peer| peer.handshake.is_some()) else { continue };
+            peer.send(&Message::Have(piece.index()));
             self.dirty.insert(link);
             if peer.has_piece(piece.index()) {
                 peer.useful -= 1;
                 self.update_interest(now, link);
-            } else {
-                peer.send(&Message::Have(piece.index()));
             }
         }
     }

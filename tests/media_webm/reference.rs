@@ -34,23 +34,41 @@ impl File {
     }
 }
 
-/// ID, body and offset of each element in `range`; unknown sizes reach to the end of the range.
+const CLUSTER: u32 = 0x1F43_B675;
+const CUES: u32 = 0x1C53_BB6B;
+
+/// ID, body and offset of each element in `range`. One of unknown size reaches to the end of the range, a Cluster to
+/// the next one or to Cues.
 pub(crate) fn elements(file: &[u8], range: Range<usize>) -> Vec<(u32, Range<usize>, usize)> {
     let (mut at, mut out) = (range.start, Vec::new());
     while at < range.end {
-        let id_len = file[at].leading_zeros() as usize + 1;
-        let id = number(&file[at..at + id_len]) as u32;
-        let size_at = at + id_len;
-        let size_len = file[size_at].leading_zeros() as usize + 1;
-        let unknown = (1 << (7 * size_len)) - 1;
-        let size = number(&file[size_at..size_at + size_len]) & unknown;
-        let body = size_at + size_len;
-        let end = if size == unknown { range.end } else { body + size as usize };
+        let (id, body, size) = head(file, at);
+        let end = match size {
+            Some(size) => body + size,
+            None if id == CLUSTER => {
+                let mut end = body;
+                while end < range.end && ![CLUSTER, CUES].contains(&head(file, end).0) {
+                    let (_, body, size) = head(file, end);
+                    end = body + size.expect("a size inside a Cluster");
+                }
+                end
+            }
+            None => range.end,
+        };
         assert!(end <= range.end, "element {id:X} at {at} runs past its parent");
         out.push((id, body..end, at));
         at = end;
     }
     out
+}
+
+/// ID, offset of the body, and size of the element at `at`.
+fn head(file: &[u8], at: usize) -> (u32, usize, Option<usize>) {
+    let size_at = at + file[at].leading_zeros() as usize + 1;
+    let body = size_at + file[size_at].leading_zeros() as usize + 1;
+    let unknown = (1 << (7 * (body - size_at))) - 1;
+    let size = number(&file[size_at..body]) & unknown;
+    (number(&file[at..size_at]) as u32, body, (size != unknown).then_some(size as usize))
 }
 
 pub(crate) fn number(bytes: &[u8]) -> u64 {
@@ -79,11 +97,11 @@ pub(crate) fn read(bytes: &[u8]) -> File {
                     file.tracks.push((track, String::from_utf8_lossy(codec).into_owned()));
                 }
             }
-            0x1F43_B675 => {
+            CLUSTER => {
                 file.clusters.push((at, file.frames.len()));
                 cluster(bytes, body, &mut file.frames);
             }
-            0x1C53_BB6B => {
+            CUES => {
                 for (_, point, _) in elements(bytes, body).into_iter().filter(|element| element.0 == 0xBB) {
                     file.cues.push(number(&bytes[child(bytes, &point, 0xB3).expect("a CueTime")]) as i64);
                 }

@@ -8,7 +8,6 @@ mod install;
 mod process;
 mod server;
 mod site;
-mod size;
 mod stages;
 mod tidy;
 
@@ -49,7 +48,7 @@ fn command(arguments: &[String]) -> Result<()> {
         ("bench", flags) => stages::bench(flags),
         ("build", []) => server::build().map(drop),
         ("dist", []) => server::dist(),
-        ("size", []) => size::print(),
+        ("size", []) => server::size(),
         ("tidy", []) => tidy::run(),
         ("help" | "--help" | "-h", _) => {
             println!("{USAGE}");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+use crate::install;
 use crate::process::{cargo, command, run, target};
 use crate::site::{self, Optimise};
 
@@ -30,6 +31,12 @@ pub(crate) fn dist() -> Result<()> {
     site::copy(&dist.join("site"))?;
     println!("{}", dist.display());
     Ok(())
+}
+
+/// Prints how large the page is: what a first visit costs.
+pub(crate) fn size() -> Result<()> {
+    install::node()?;
+    run(command("node").arg("xtask/size.mjs").arg(site::build(Optimise::IfFound)?))
 }
 
 fn build_with(optimise: Optimise) -> Result<PathBuf> {

@@ -45,14 +45,9 @@ pub(crate) fn build(optimise: Optimise) -> Result<PathBuf> {
 
 /// Copies the built site to another folder.
 pub(crate) fn copy(to: &Path) -> Result<()> {
-    synchronise(to, &read()?)
-}
-
-/// The built site's files, by their path on the site.
-pub(crate) fn read() -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut files = BTreeMap::new();
     collect(&target().join("site"), Path::new(""), &mut files)?;
-    Ok(files)
+    synchronise(to, &files)
 }
 
 /// Makes the JavaScript glue with wasm-bindgen, as a library: its version is that of the lock file, and nothing has
@@ -61,7 +56,8 @@ fn bind(module: &Path) -> Result<PathBuf> {
     let folder = target().join("wasm-bindgen");
     let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
     let bindgen = bindgen.web(true).map_err(|error| anyhow!("{error:#}"))?;
-    bindgen.input_path(module).out_name(GLUE).typescript(true).remove_producers_section(true);
+    bindgen.input_path(module).out_name(GLUE).remove_name_section(true).remove_producers_section(true);
+    bindgen.typescript(false);
     bindgen.generate(&folder).map_err(|error| anyhow!("wasm-bindgen: {error:#}"))?;
     Ok(folder)
 }

@@ -142,7 +142,7 @@ impl Fragments {
         self.purpose = Purpose::Seek(Hunt {
             target,
             low: self.index.before(target).unwrap_or(first),
-            high: self.index.after(target).map_or(self.length, |point| point.at),
+            high: self.index.after(target).map_or(self.length, |point| point.at.min(self.length)),
             high_time: self.index.after(target).map(|point| point.time).or(duration),
             probed: None,
             walked: self.start,
@@ -244,7 +244,10 @@ impl Fragments {
         let sidx = children(bytes).next().transpose()?.ok_or(MediaError::Broken("an index that is cut off"))?;
         self.index.read_sidx(&sidx, range.end)?;
         let better = match &self.purpose {
-            Purpose::Seek(hunt) => self.index.before(hunt.target).filter(|point| point.at > range.end),
+            // Once it steps back, a seek follows no index forward again.
+            Purpose::Seek(hunt) if hunt.steps == 1 => {
+                self.index.before(hunt.target).filter(|point| point.at > range.end)
+            }
             _ => None,
         };
         match better {
@@ -308,7 +311,10 @@ impl Fragments {
     fn without_mfra(&mut self) {
         match self.purpose {
             Purpose::Measure => {
-                self.stage = Stage::Probe(self.length.saturating_sub(PROBE_BYTES).max(self.start)..self.length);
+                let start = self.length.saturating_sub(PROBE_BYTES).max(self.start);
+                if start < self.length {
+                    self.stage = Stage::Probe(start..self.length);
+                }
             }
             _ => self.approach(),
         }
@@ -452,7 +458,7 @@ impl Fragments {
             return self.go_to(at);
         }
         let (walked, steps) = (hunt.walked, hunt.steps);
-        hunt.steps *= 2;
+        hunt.steps = steps.saturating_mul(2);
         match self.index.back(walked, steps) {
             Some(point) => self.walk(point.at),
             None if walked > self.start => self.walk(self.start),

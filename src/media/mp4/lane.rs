@@ -102,7 +102,8 @@ impl Lane {
 
     /// Until when the movie's tables reach, in nanoseconds of the presentation.
     pub(super) fn tables_end(&self) -> i64 {
-        self.nanos(self.table.ticks())
+        let first = self.table.sample(&mut self.table.cursor(0)).map_or(0, |sample| i64::from(sample.composition));
+        self.nanos(self.table.ticks().saturating_add(first))
     }
 
     /// When the current fragment's part ends, in ticks of the media: where a fragment goes on that doesn't say.

@@ -1,4 +1,4 @@
-//! WebM, and Matroska that holds the same codecs: file bytes → small Clusters (RFC 9559, WebM Byte Stream Format).
+//! WebM, and Matroska that holds the same codecs: file bytes → Clusters in small portions (RFC 9559, WebM Byte Stream Format).
 //!
 //! ```text
 //! Head ─▶ Choice ─▶ Enter ─▶ Play ─▶ End        seek: ─▶ Locate (Cues) ─▶ Enter, or ─▶ Search (bisect) ─▶ Enter
@@ -225,7 +225,7 @@ impl Webm {
             }
             Stage::Enter(_) if self.index.complete => self.distrust_cues(),
             Stage::Enter(_) | Stage::Play => {
-                out.extend(self.play.as_mut().and_then(|play| play.cutter.flush()));
+                out.extend(self.play.as_mut().and_then(|play| play.cutter.finish()));
                 self.stage = Stage::End;
             }
             Stage::Choice | Stage::End => {}

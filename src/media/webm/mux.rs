@@ -1,7 +1,9 @@
 //! Packets → WebM.
 //!
 //! Invariant: what is written is WebM that MediaSource takes (WebM Byte Stream Format): an init segment ends where the
-//! first Cluster would start, a media segment is whole Clusters, and in a Cluster time never goes back.
+//! first Cluster would start; in a Cluster time never goes back (Chromium refuses that); and a Cluster starts at a key
+//! frame wherever it can (Firefox drops pictures up to the next key frame when one starts before the last frame's end,
+//! as sound and pictures always overlap). So Clusters have no size: a portion of bytes goes on where the last ended.
 
 use super::demux::Packet;
 use super::ebml;
@@ -37,29 +39,63 @@ pub(super) fn init(scale: u64, ticks: Option<f64>, entries: &[&[u8]]) -> Vec<u8>
     out
 }
 
-/// A media segment: one Cluster, or more where a block's 16 bits of relative time don't reach, or time goes back.
-pub(super) fn clusters(packets: &[Packet]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut rest = packets;
-    while let Some(first) = rest.first() {
-        let fits = |packet: &&Packet| i16::try_from(packet.pts.saturating_sub(first.pts)).is_ok();
-        let rising = rest.windows(2).take_while(|pair| pair[0].pts <= pair[1].pts).count() + 1;
-        let count = rest[..rising].iter().take_while(fits).count();
-        let (packets, behind) = rest.split_at(count);
-        cluster(&mut out, first.pts, packets);
-        rest = behind;
-    }
-    out
+/// Writes Clusters in portions of any size.
+#[derive(Debug)]
+pub(super) struct Muxer {
+    lead: u64,
+    span: i64,
+    open: Option<Open>,
 }
 
-fn cluster(out: &mut Vec<u8>, start: i64, packets: &[Packet]) {
-    let mut body = Vec::with_capacity(packets.iter().map(|packet| packet.bytes.len() + 16).sum());
-    ebml::write_unsigned(&mut body, ids::TIMESTAMP, start.unsigned_abs());
-    for packet in packets {
-        // `clusters` has seen that the difference fits.
-        block(&mut body, (packet.pts - start) as i16, packet);
+/// The Cluster that is being written.
+#[derive(Debug)]
+struct Open {
+    start: i64,
+    last: i64,
+}
+
+impl Muxer {
+    /// A Cluster ends at the first key frame of track `lead` after `span` ticks.
+    pub(super) fn new(lead: u64, span: i64) -> Self {
+        Self { lead, span, open: None }
     }
-    ebml::write(out, ids::CLUSTER, &body);
+
+    /// Writes on in the Cluster that is open, or begins one.
+    pub(super) fn write(&mut self, packets: &[Packet]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(packets.iter().map(|packet| packet.bytes.len() + 16).sum());
+        for packet in packets {
+            let relative = match self.goes_on(packet) {
+                Some(relative) => relative,
+                None => {
+                    ebml::write_unsized(&mut out, ids::CLUSTER);
+                    ebml::write_unsigned(&mut out, ids::TIMESTAMP, packet.pts.unsigned_abs());
+                    self.open = Some(Open { start: packet.pts, last: packet.pts });
+                    0
+                }
+            };
+            block(&mut out, relative, packet);
+        }
+        out
+    }
+
+    /// Ends the Cluster, so that a player doesn't wait for the block behind the last one to know how long it lasts.
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+        if self.open.take().is_some() {
+            ebml::write(out, ids::CUES, &[]);
+        }
+    }
+
+    /// Time since the start of the Cluster, if the packet can go into it.
+    fn goes_on(&mut self, packet: &Packet) -> Option<i16> {
+        let open = self.open.as_mut()?;
+        let since = packet.pts.saturating_sub(open.start);
+        let is_time = since >= self.span && packet.track == self.lead && packet.is_key();
+        if is_time || packet.pts < open.last {
+            return None;
+        }
+        open.last = packet.pts;
+        i16::try_from(since).ok()
+    }
 }
 
 fn block(out: &mut Vec<u8>, relative: i16, packet: &Packet) {
@@ -87,31 +123,49 @@ mod tests {
         Packet { track: 1, pts, span: 10, flags: KEYFRAME, side: Vec::new(), bytes: vec![7] }
     }
 
-    fn timestamps(bytes: &[u8]) -> Vec<u64> {
-        let stamp =
-            |cluster: ebml::Child<'_>| ebml::children(cluster.body).next()?.ok().map(|child| child.body.to_vec());
-        let clusters = ebml::children(bytes).map(|child| child.expect("well formed"));
-        clusters.map(|cluster| ebml::unsigned(&stamp(cluster).expect("a timestamp")).expect("a number")).collect()
+    /// The number of blocks behind each Cluster's timestamp.
+    fn clusters(bytes: &[u8]) -> Vec<(u64, usize)> {
+        let mut out: Vec<(u64, usize)> = Vec::new();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let header = ebml::header(rest).expect("well formed").expect("whole");
+            let body = &rest[header.len..];
+            let len = header.size.map_or(0, |size| size as usize);
+            match (header.id, out.last_mut()) {
+                (ids::TIMESTAMP, _) => out.push((ebml::unsigned(&body[..len]).expect("a number"), 0)),
+                (ids::SIMPLE_BLOCK, Some(cluster)) => cluster.1 += 1,
+                _ => assert_eq!((header.id, header.size), (ids::CLUSTER, None)),
+            }
+            rest = &body[len..];
+        }
+        out
     }
 
     #[test]
-    fn a_new_cluster_where_time_goes_back_or_too_far() {
-        let check = |pts: &[i64], expected: &[u64]| {
-            let packets: Vec<Packet> = pts.iter().copied().map(packet).collect();
-            assert_eq!(timestamps(&clusters(&packets)), expected);
+    fn a_new_cluster_at_a_late_key_frame_or_where_time_goes_back_or_too_far() {
+        let check = |packets: &[(i64, u8)], expected: &[(u64, usize)]| {
+            let packets = packets.iter().map(|&(pts, flags)| Packet { flags, ..packet(pts) });
+            // In portions of one, and all at once: it makes no difference.
+            let packets: Vec<Packet> = packets.collect();
+            let mut muxer = Muxer::new(1, 5000);
+            let portions: Vec<u8> =
+                packets.iter().flat_map(|packet| muxer.write(std::slice::from_ref(packet))).collect();
+            assert_eq!(portions, Muxer::new(1, 5000).write(&packets));
+            assert_eq!(clusters(&portions), expected);
         };
         check(&[], &[]);
-        check(&[5, 5, 40, 32_772], &[5]);
-        check(&[0, 32_768], &[0, 32_768]);
-        check(&[10, 20, 15, 30], &[10, 15]);
+        check(&[(5, KEYFRAME), (5, 0), (40, KEYFRAME), (5004, KEYFRAME)], &[(5, 4)]);
+        check(&[(0, KEYFRAME), (5000, 0), (5040, KEYFRAME), (5080, 0)], &[(0, 2), (5040, 2)]);
+        check(&[(0, KEYFRAME), (32_767, 0), (32_768, 0)], &[(0, 2), (32_768, 1)]);
+        check(&[(10, KEYFRAME), (20, 0), (15, 0), (30, 0)], &[(10, 2), (15, 2)]);
     }
 
     #[test]
     fn side_data_makes_a_group() {
         let grouped = Packet { side: vec![0x9B, 0x81, 20], ..packet(0) };
-        let out = clusters(&[packet(0), grouped]);
+        let out = Muxer::new(1, 5000).write(&[packet(0), grouped]);
         assert_eq!(
-            out[8..],
+            out[15..],
             [0xA3, 0x85, 0x81, 0, 0, 0x80, 7, 0xA0, 0x8A, 0xA1, 0x85, 0x81, 0, 0, 0, 7, 0x9B, 0x81, 20][..]
         );
     }

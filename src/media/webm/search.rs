@@ -8,7 +8,7 @@ use super::demux::{Demuxer, Packet};
 use super::ebml;
 use super::ids;
 use super::index::Point;
-use super::reader::{Reader, Step};
+use super::reader::{CHUNK_BYTES_FIRST, Reader, Step};
 
 /// Bytes one probe reads before it counts as having found nothing.
 const PROBE_BYTES_MAX: u64 = 8 << 20;
@@ -79,15 +79,20 @@ impl Search {
         if self.over(reader) {
             return Step::Done;
         }
-        if reader.at() >= self.hi || reader.taken() >= self.probe_limit {
+        if reader.at() >= self.hi {
             return self.narrow(reader, None);
         }
         let step = match &mut self.found {
             None => self.scan(reader),
             Some(_) => self.read(reader),
         };
-        // What the end of the file cuts short holds nothing to start from.
-        if step == Step::Starved && reader.exhausted() { self.narrow(reader, None) } else { step }
+        if step == Step::Starved && !self.affords(reader) { self.narrow(reader, None) } else { step }
+    }
+
+    /// Whether there is more to read, and no more than a probe may: what only looked like a block may claim to be long.
+    fn affords(&self, reader: &Reader) -> bool {
+        let next = reader.demand(CHUNK_BYTES_FIRST).map(|range| range.end - range.start);
+        next.is_some_and(|bytes| reader.taken().saturating_add(bytes) <= self.probe_limit)
     }
 
     fn over(&self, reader: &Reader) -> bool {
@@ -98,31 +103,20 @@ impl Search {
 
     /// Looks for what must be the start of a Cluster.
     fn scan(&mut self, reader: &mut Reader) -> Step {
-        let rest = reader.rest();
-        let id = ids::CLUSTER.to_be_bytes();
-        let start = reader.at();
-        match rest.windows(id.len()).position(|window| window == id) {
-            None => {
-                let searched = rest.len().saturating_sub(id.len() - 1);
-                reader.jump(start + searched as u64);
-                Step::Starved
-            }
-            Some(skip) => {
-                let at = start + skip as u64;
-                reader.jump(at);
-                match looks_like_cluster(reader.rest()) {
-                    None => Step::Starved,
-                    Some(true) => {
-                        self.found = Some((at, self.fresh.fresh()));
-                        Step::On
-                    }
-                    Some(false) => {
-                        reader.jump(at + ID_BYTES);
-                        Step::On
-                    }
-                }
-            }
+        let (start, rest, id) = (reader.at(), reader.rest(), ids::CLUSTER.to_be_bytes());
+        let Some(skip) = rest.windows(id.len()).position(|window| window == id) else {
+            let searched = rest.len().saturating_sub(id.len() - 1);
+            reader.jump(start + searched as u64);
+            return Step::Starved;
+        };
+        let at = start + skip as u64;
+        reader.jump(at);
+        match looks_like_cluster(reader.rest()) {
+            None => return Step::Starved,
+            Some(true) => self.found = Some((at, self.fresh.fresh())),
+            Some(false) => reader.jump(at + ID_BYTES),
         }
+        Step::On
     }
 
     /// Reads on in the Cluster found, up to a key frame of the leading track.

@@ -4,8 +4,8 @@ use super::{Finding, code};
 
 /// The core's modules, lowest layer first. `lib` may name them all.
 const LAYERS: [&[&str]; 7] = [
-    &["ids", "time", "rng", "hash", "limits"],
-    &["bencode", "geometry", "names"],
+    &["ids", "time", "hash", "limits"],
+    &["rng", "bencode", "geometry", "names"],
     &["magnet", "wire", "tracker::message", "media"],
     &["metainfo", "pieces", "tracker"],
     &["picker", "peer", "input", "output"],
