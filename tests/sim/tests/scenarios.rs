@@ -103,12 +103,14 @@ fn a_peer_vanishes_mid_piece() {
 
 #[test]
 fn wrong_bytes_are_never_kept() {
-    for percent in [100, 10] {
+    for percent in [100, 40] {
         let report = run(&plan(vec![villain(Habit::WrongBytes(percent)), seeder(), leecher(), leecher()]));
         for peer in [2, 3] {
             assert!(done(&report, peer) < seconds(20), "{:?}", done(&report, peer));
             let wasted = report.peers[peer].wasted;
-            assert!(wasted <= SIZE / 2, "{wasted} bytes for nothing: the liar is found out");
+            assert!(wasted <= SIZE / 2, "{wasted} bytes for nothing");
+            let left = &report.peers[peer].left;
+            assert!(left.contains_key("it sent data that fails its hash"), "the liar is found out: {left:?}");
         }
     }
 }
@@ -211,6 +213,15 @@ fn a_full_disk_is_told() {
 }
 
 #[test]
+fn a_film_is_watched_with_a_full_disk() {
+    let disk = DiskPlan { quota: 100_000, ..DiskPlan::SOUND };
+    let watching = PeerPlan { watches: true, disk, ..leecher() };
+    let film = Source::Film("long-cues-first.webm");
+    let report = run(&Plan { source: film, ..plan(vec![seeder(), watching]) });
+    assert!(report.peers[1].watched.is_some_and(|watched| watched.to_the_end), "{report:?}");
+}
+
+#[test]
 fn a_file_is_read_out_in_order() {
     let reading = PeerPlan { reads: true, ..leecher() };
     run(&plan(vec![
@@ -254,6 +265,6 @@ fn jumps_go_to_what_is_not_there_yet() {
         assert!(watched.stalled < seconds(6), "{film}: {watched:?}");
         assert!(watched.shown < seconds(12), "nothing is fetched just to be jumped over: {watched:?}");
         let watched = watch(film, 300_000, jumps());
-        assert!(watched.stalled < seconds(1), "{film}: {watched:?}");
+        assert!(watched.stalled < Duration::from_millis(1500), "{film}: {watched:?}");
     }
 }
