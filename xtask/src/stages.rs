@@ -71,7 +71,7 @@ fn wasm() -> Result<()> {
     install::node()?;
     server::build()?;
     install::rust_target(WASM_TEST_TARGET)?;
-    let runner = format!("node --no-warnings {}", root().join("xtask/wasi.mjs").display());
+    let runner = format!("node {}", root().join("xtask/wasi.mjs").display());
     run(cargo(["test", "-p", "swarmreel", "--target", WASM_TEST_TARGET])
         .env("CARGO_TARGET_WASM32_WASIP1_RUNNER", runner))
 }
@@ -84,7 +84,7 @@ fn page() -> Result<()> {
     }
     let is_test = |path: &PathBuf| path.to_string_lossy().ends_with(".test.js");
     let tests: Vec<_> = tidy::sources(&root().join("www/js"))?.into_iter().filter(is_test).collect();
-    run(command("node").arg("--test").args(tests))
+    run(command("node").args(["--test", "--test-reporter=spec"]).args(tests))
 }
 
 /// Real browsers, one process per person.
