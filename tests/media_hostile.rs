@@ -86,16 +86,8 @@ fn play(name: &str, file: &[u8]) -> bool {
     panic!("{name} goes on and on");
 }
 
-const FILES: [&str; 8] = [
-    "mp4-moov-first.mp4",
-    "mp4-two-audio.mp4",
-    "mp4-frag.mp4",
-    "mp4-frag-sidx.mp4",
-    "mp4-frag-hybrid.mp4",
-    "mp4-frag-base.mp4",
-    "mp3-vbr.mp3",
-    "mp3-bare.mp3",
-];
+const FILES: [&str; 5] =
+    ["mp4-moov-first.mp4", "mp4-frag.mp4", "mp4-frag-sidx.mp4", "mp4-frag-hybrid.mp4", "mp3-vbr.mp3"];
 
 /// Plays a mutation, within bounds of memory: 4 times the file and 1 MiB.
 fn check(name: &str, file: &[u8], what: &str) {
@@ -125,7 +117,7 @@ fn every_window_may_lie() {
         let file = vector(name);
         assert!(play(name, &file), "{name} itself is fine");
         for at in (0..file.len() - 4).filter(|&at| is_index(&file, at)) {
-            for lie in [[0xFF; 4], [0x10, 0, 0, 0], [0; 4]] {
+            for lie in [[0xFF; 4], [0x10, 0, 0, 0]] {
                 let mut mutated = file.clone();
                 mutated[at..at + 4].copy_from_slice(&lie);
                 check(name, &mutated, &format!("{lie:?} at {at}"));
@@ -138,7 +130,7 @@ fn every_window_may_lie() {
 fn every_end_may_be_missing() {
     for name in FILES {
         let file = vector(name);
-        for length in (0..file.len()).step_by(3) {
+        for length in (0..file.len()).step_by(7) {
             check(name, &file[..length], &format!("cut to {length}"));
         }
     }

@@ -272,6 +272,12 @@ impl Pieces {
         asked
     }
 
+    /// This link may be asked for the block, whoever else was.
+    pub fn lacks(&self, block: Block, link: LinkId) -> bool {
+        let is_asked = || self.asked_blocks(block.piece, link).iter().any(|(asked, _, _)| *asked == block);
+        self.free_blocks(block.piece, link).contains(&block) || is_asked()
+    }
+
     /// Notes that a block is asked of a link.
     ///
     /// # Panics

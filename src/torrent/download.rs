@@ -3,8 +3,11 @@
 //! Invariant: a block counts only if it was asked of the link it came from; every request ends as a block, a reject,
 //! a cancel or a closed link.
 
+use std::collections::BTreeSet;
+
+use super::play::Play;
 use super::{Drop, Phase, Torrent};
-use crate::geometry::Block;
+use crate::geometry::{Block, Piece};
 use crate::ids::LinkId;
 use crate::output::Output;
 use crate::picker::{self, Asker, Lateness};
@@ -66,7 +69,7 @@ impl Torrent {
             endgame: self.limits.endgame_late,
             partial_bytes_max: self.limits.partial_bytes_max,
         };
-        let has = |piece: crate::geometry::Piece| peer.has_piece(piece.index());
+        let has = |piece: Piece| peer.has_piece(piece.index());
         let asker = Asker { link, has: &has };
         let room = wanted - outstanding;
         let blocks = picker::pick(&content.pieces, &content.wishes, asker, room, now, &lateness);
@@ -96,10 +99,14 @@ impl Torrent {
         self.down.add(now, bytes);
         let Phase::Sharing(content) = &mut self.phase else { return Err("it sent data that nobody asked for") };
         let block = content.pieces.geometry().block_at(piece, begin, data.len());
+        let late = block.is_some_and(|block| peer.cancelled.remove(&block));
+        // What was on its way when it was cancelled is as good as what is asked for.
+        if let Some(block) = block.filter(|block| late && content.pieces.lacks(*block, link)) {
+            content.pieces.ask(block, link, now);
+        }
         let received = block.map_or(Received::Unwanted, |block| content.pieces.receive(block, link, data));
         if received == Received::Unwanted {
             self.wasted += bytes;
-            let late = block.is_some_and(|block| peer.cancelled.remove(&block));
             peer.waste += if late { 0 } else { bytes };
             let limit = self.limits.waste_max;
             return if peer.waste > limit { Err("it sends data that nobody asked for") } else { Ok(()) };
@@ -169,16 +176,17 @@ impl Torrent {
         }
     }
 
-    /// After a jump: requests for what is not needed there make way.
+    /// After a jump to what is not there: all requests make way for it, and are made again behind it.
     pub(super) fn cancel_unwanted(&mut self) {
         let Phase::Sharing(content) = &self.phase else { return };
-        let wishes = content.wishes.clone();
-        let wanted = |block: Block| {
-            wishes.urgent.contains(&block.piece)
-                || wishes.ahead.iter().any(|range| range.contains(&block.piece.index()))
-        };
+        let geometry = content.pieces.geometry();
+        let demanded: Vec<_> = self.plays.values().flat_map(Play::demanded).collect();
+        let wanted: BTreeSet<Piece> = demanded.iter().flat_map(|range| geometry.covering(range)).collect();
+        if wanted.iter().all(|piece| content.pieces.has(*piece)) {
+            return;
+        }
         let links: Vec<LinkId> = self.peers.keys().copied().collect();
-        links.into_iter().for_each(|link| self.take_back(link, wanted));
+        links.into_iter().for_each(|link| self.take_back(link, |block| wanted.contains(&block.piece)));
         self.dirty.extend(self.peers.keys());
     }
 

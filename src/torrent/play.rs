@@ -193,19 +193,31 @@ impl Play {
         self.file.start + range.start..self.file.start + range.end
     }
 
+    /// Content bytes without which nothing goes on.
+    pub(super) fn demanded(&self) -> Vec<Range<u64>> {
+        match self.media.demand() {
+            Demand::Bytes(ranges) => ranges.iter().map(|range| self.in_content(range)).collect(),
+            Demand::Choice | Demand::Nothing => Vec::new(),
+        }
+    }
+
     /// Content bytes that are waited for, most urgent first; then those that follow.
     pub(super) fn wants(&self, limits: &Limits) -> (Vec<Range<u64>>, Option<Range<u64>>) {
         if self.phase == Phase::Failed {
             return (Vec::new(), None);
         }
         let length = self.file.end - self.file.start;
+        let window = |from: u64| from.min(length)..from.saturating_add(limits.urgent_bytes).min(length);
         let demanded = if let Demand::Bytes(ranges) = self.media.demand() { ranges } else { Vec::new() };
         let cursor = demanded.iter().map(|range| range.end).max().unwrap_or(self.cursor);
         let mut urgent = demanded;
-        if matches!(self.phase, Phase::Opening | Phase::Choosing) {
-            urgent.extend(self.media.hints());
-        }
-        urgent.push(cursor.min(length)..(cursor + limits.urgent_bytes).min(length));
+        // An index at the end may be what the opening waits for; later it makes a jump fast.
+        let opening = matches!(self.phase, Phase::Opening | Phase::Choosing);
+        urgent.extend(self.media.hints().into_iter().filter(|_| opening));
+        // After a jump, while its index is fetched, its place can be guessed.
+        urgent.extend(self.media.byte_at(self.position).filter(|_| !opening).map(window));
+        urgent.push(window(cursor));
+        urgent.extend(self.media.hints().into_iter().filter(|_| !opening));
         let ahead = cursor..(cursor + limits.ahead_bytes).min(length);
         (urgent.iter().map(|range| self.in_content(range)).collect(), Some(self.in_content(&ahead)))
     }

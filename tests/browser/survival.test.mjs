@@ -1,7 +1,7 @@
 // What outlives a closed tab: a film goes on from those who have it, and a reloaded page has what it had.
 import assert from "node:assert/strict";
 import * as api from "./lib/api.mjs";
-import { bytes, media, sha256 } from "./lib/media.mjs";
+import { media, randomMegabytes, sha256 } from "./lib/media.mjs";
 import { scene } from "./lib/stage.mjs";
 import * as ui from "./lib/ui.mjs";
 import { seesFrames, watch } from "./lib/watch.mjs";
@@ -42,7 +42,7 @@ scene("a reload plays from disk, with nobody else there", async (stage) => {
 });
 
 scene("a reload in the middle goes on where it was", async (stage) => {
-  const file = await bytes(100);
+  const file = await randomMegabytes(100);
   const { site } = await stage.swarmreel();
   const alice = await stage.person("chromium", { name: "alice" });
   const bob = await stage.person("chromium", { name: "bob" });

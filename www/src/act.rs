@@ -4,7 +4,7 @@
 //! `Input`.
 
 use swarmreel::engine::{Action, Event, Input};
-use swarmreel::ids::{InfoHash, LinkId, TorrentId};
+use swarmreel::ids::{LinkId, TorrentId};
 
 use crate::driver::Driver;
 use crate::facts;
@@ -38,7 +38,10 @@ impl Driver {
             Action::Send { link, bytes } => self.send(link, &bytes),
             Action::CloseLink(link) => self.close_link(link),
 
-            Action::OpenStore { torrent, info_hash } => self.open_store(torrent, info_hash),
+            Action::OpenStore { torrent, info_hash } => self.stores.begin(torrent, info_hash),
+            Action::SizeStore { torrent, .. } | Action::Store { torrent, .. } if self.stores.is_opening(torrent) => {
+                self.stores.postpone(torrent, action);
+            }
             Action::SizeStore { torrent, info, length, piece_length } => {
                 self.stores.size(torrent, &info, length, piece_length);
             }
@@ -110,15 +113,6 @@ impl Driver {
     fn close_link(&mut self, link: LinkId) {
         self.links.close(link);
         self.outbox.say(&ToPage::CloseLink { link: link.0 });
-    }
-
-    fn open_store(&mut self, torrent: TorrentId, info_hash: InfoHash) {
-        if self.stores.contains(torrent) {
-            // What is seeded has its store from the start.
-            self.input(Input::StoreOpened { torrent, info: None, have: None });
-        } else {
-            self.stores.begin(torrent, info_hash);
-        }
     }
 
     fn store(&mut self, torrent: TorrentId, piece: u32, bytes: &[u8]) {

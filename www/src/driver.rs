@@ -131,16 +131,14 @@ impl Driver {
 
     /// A store that was asked for is there.
     pub(crate) fn store_opened(&mut self, torrent: TorrentId, opened: Opened) {
-        if !self.torrents.contains(&torrent) {
-            return;
-        }
-        if !self.stores.contains(torrent) {
-            self.stores.insert(torrent, opened.store);
-        }
+        let Some(waiting) = self.stores.opened(torrent, opened.store) else { return };
         if opened.fell_back {
             self.outbox.say(&facts::kept_in_memory(torrent));
         }
         self.input(Input::StoreOpened { torrent, info: opened.info.as_deref(), have: opened.have.as_deref() });
+        for action in waiting {
+            self.act(action);
+        }
     }
 
     /// Reads a piece back for the engine.

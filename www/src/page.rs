@@ -11,7 +11,6 @@ use wasm_bindgen_futures::spawn_local;
 use crate::driver::{self, Driver};
 use crate::protocol::{FromPage, SeedFile, SeedOptions, ToPage};
 use crate::seed;
-use crate::store::Store;
 
 impl Driver {
     /// Does what the page says.
@@ -118,7 +117,7 @@ async fn seed(call: u32, files: Vec<SeedFile>, options: SeedOptions, trackers: V
             match driver.engine.command(driver.now(), command) {
                 Ok(reply) => {
                     if let Reply::Torrent(torrent) = reply {
-                        driver.stores.insert(torrent, Store::Source(source));
+                        driver.stores.serve(torrent, source);
                     }
                     let answer = driver.reply(call, reply);
                     driver.outbox.say(&answer);

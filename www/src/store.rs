@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use swarmreel::engine::Action;
 use swarmreel::ids::{InfoHash, TorrentId};
 use wasm_bindgen_futures::spawn_local;
 
@@ -46,8 +47,15 @@ pub(crate) struct Opened {
 /// Every store.
 pub(crate) struct Stores {
     open: BTreeMap<TorrentId, Store>,
+    opening: BTreeMap<TorrentId, Opening>,
     /// File system work that must wait, done one after the other: what is opened again has been closed or deleted.
     jobs: UnboundedSender<Job>,
+}
+
+/// A store that is on its way. What is meant for it waits, for a download does not wait for its store.
+struct Opening {
+    info_hash: InfoHash,
+    waiting: Vec<Action>,
 }
 
 enum Job {
@@ -60,22 +68,38 @@ impl Stores {
     pub(crate) fn new(persistent: bool) -> Self {
         let (jobs, queue) = unbounded();
         spawn_local(work(queue, persistent));
-        Self { open: BTreeMap::new(), jobs }
+        Self { open: BTreeMap::new(), opening: BTreeMap::new(), jobs }
     }
 
     /// Starts to open the store of a torrent; ends in `Driver::store_opened`.
-    pub(crate) fn begin(&self, torrent: TorrentId, info_hash: InfoHash) {
+    pub(crate) fn begin(&mut self, torrent: TorrentId, info_hash: InfoHash) {
+        self.opening.insert(torrent, Opening { info_hash, waiting: Vec::new() });
         let _ = self.jobs.unbounded_send(Job::Open(torrent, info_hash));
     }
 
-    /// A torrent's store is there.
-    pub(crate) fn insert(&mut self, torrent: TorrentId, store: Store) {
-        self.open.insert(torrent, store);
+    /// Whether the torrent's store is on its way.
+    pub(crate) fn is_opening(&self, torrent: TorrentId) -> bool {
+        self.opening.contains_key(&torrent)
     }
 
-    /// Whether the torrent has a store.
-    pub(crate) fn contains(&self, torrent: TorrentId) -> bool {
-        self.open.contains_key(&torrent)
+    /// Keeps an action until the torrent's store is there.
+    pub(crate) fn postpone(&mut self, torrent: TorrentId, action: Action) {
+        if let Some(opening) = self.opening.get_mut(&torrent) {
+            opening.waiting.push(action);
+        }
+    }
+
+    /// A store that was begun is there. What has waited for it; `None` if it was closed meanwhile.
+    pub(crate) fn opened(&mut self, torrent: TorrentId, store: Store) -> Option<Vec<Action>> {
+        let Opening { waiting, .. } = self.opening.remove(&torrent)?;
+        self.open.insert(torrent, store);
+        Some(waiting)
+    }
+
+    /// A torrent is served from its source.
+    pub(crate) fn serve(&mut self, torrent: TorrentId, source: Source) {
+        self.opening.remove(&torrent);
+        self.open.insert(torrent, Store::Source(source));
     }
 
     /// Keeps the info dictionary, and learns the torrent's shape.
@@ -125,6 +149,11 @@ impl Stores {
 
     /// Closes a store; `forget` deletes what is in it.
     pub(crate) fn close(&mut self, torrent: TorrentId, forget: bool) {
+        if let Some(opening) = self.opening.remove(&torrent)
+            && forget
+        {
+            let _ = self.jobs.unbounded_send(Job::Delete(opening.info_hash));
+        }
         if let Some(Store::Opfs(opfs)) = self.open.remove(&torrent)
             && (forget || opfs.is_unused())
         {

@@ -1,7 +1,8 @@
 //! Which samples go into the next segment, and which bytes of the file they are.
 //!
 //! Invariant: a batch ends after its time, its bytes or its number of samples, whichever comes first, so the next
-//! segment never waits for much. No byte is demanded but those of its samples and small gaps between them.
+//! segment never waits for much; a little more goes in where pictures are shown in another order than they are
+//! decoded. No byte is demanded but those of its samples and small gaps between them.
 
 use std::ops::Range;
 
@@ -12,6 +13,9 @@ use super::{Kind, Sample};
 const GAP_BYTES_MAX: u64 = 64 << 10;
 /// Samples of a batch at most.
 const SAMPLES_MAX: usize = 4096;
+
+/// Pictures that may be decoded before and shown after another (H.264 and HEVC: `max_num_reorder` is 16 at most).
+const REORDERED_MAX: usize = 16;
 
 /// What a batch may hold; it holds at least one sample.
 #[derive(Clone, Copy, Debug)]
@@ -40,20 +44,33 @@ pub(super) struct Batch {
 impl Batch {
     /// Takes the next samples off the lanes; `None` if they have none with any bytes.
     pub(super) fn plan(lanes: &mut [Lane], budget: Budget) -> Option<Batch> {
-        let mut samples: Vec<(usize, Sample)> = Vec::new();
-        let mut bytes = 0;
+        let mut samples = silence(lanes);
+        if !samples.is_empty() {
+            return Batch::of(samples);
+        }
+        let (mut bytes, mut shown) = (0, i64::MIN);
         let limit = start(lanes)?.saturating_add(budget.time);
         while let Some((index, dts, sample)) = next(lanes) {
+            bytes += u64::from(sample.size);
+            let over = dts >= limit || bytes > budget.bytes || samples.len() >= SAMPLES_MAX;
+            let far_over = bytes > budget.bytes * 4 || samples.len() >= SAMPLES_MAX * 2;
             let first = samples.iter().find(|(lane, _)| *lane == index);
             let other_description = first.is_some_and(|(_, first)| first.description != sample.description);
-            let over = dts >= limit || bytes + u64::from(sample.size) > budget.bytes || samples.len() == SAMPLES_MAX;
-            if !samples.is_empty() && (over || other_description) {
+            let end = other_description || far_over || (over && is_gap(lanes, shown));
+            if !samples.is_empty() && end {
                 break;
             }
-            bytes += u64::from(sample.size);
-            lanes[index].advance();
+            let lane = &mut lanes[index];
+            if lane.kind == Kind::Video {
+                shown = shown.max(lane.pts(&sample));
+            }
+            lane.advance();
             samples.push((index, sample));
         }
+        Batch::of(samples)
+    }
+
+    fn of(samples: Vec<(usize, Sample)>) -> Option<Batch> {
         let spans = spans(&samples);
         (!spans.is_empty()).then_some(Batch { samples, spans })
     }
@@ -73,6 +90,34 @@ fn start(lanes: &mut [Lane]) -> Option<i64> {
     let (first_kind, first) = heads.next()?;
     let earliest = heads.map(|(_, dts)| dts).fold(first, i64::min);
     Some(if first_kind == Kind::Video { first } else { earliest })
+}
+
+/// Takes the sound that a decoder only prepares itself with, before the time 0, and the packet after it. Beside
+/// pictures it gets a batch of its own: Firefox takes the step to the time 0 for a gap in all tracks of the fragment,
+/// and then drops pictures up to the next key frame.
+fn silence(lanes: &mut [Lane]) -> Vec<(usize, Sample)> {
+    let mut samples = Vec::new();
+    let [video, audio] = lanes else { return samples };
+    let mut silent = video.kind == Kind::Video;
+    while let Some(sample) = audio.peek().filter(|_| silent) {
+        silent = audio.pts_end(&sample) <= 0;
+        if silent || !samples.is_empty() {
+            audio.advance();
+            samples.push((1, sample));
+        }
+    }
+    samples
+}
+
+/// Whether all pictures to come are shown later than `shown`. Firefox wants no others in a fragment of its own: it
+/// lets each picture last until the next of its fragment, and then drops those in between.
+fn is_gap(lanes: &mut [Lane], shown: i64) -> bool {
+    let Some(lane) = lanes.iter_mut().find(|lane| lane.kind == Kind::Video) else { return true };
+    (0..REORDERED_MAX)
+        .map_while(|others| lane.look(others))
+        .collect::<Vec<_>>()
+        .iter()
+        .all(|sample| lane.pts(sample) > shown)
 }
 
 /// The sample that is decoded next, with the index of its lane and its time.

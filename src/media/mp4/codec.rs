@@ -4,6 +4,7 @@
 //! it up; only a description that is cut off is an error.
 
 use super::boxes::{Atom, FourCc, Reader, children, find};
+use super::description::{AUDIO_BYTES, VIDEO_BYTES};
 use super::{Kind, MediaError};
 
 /// A track's codec.
@@ -16,7 +17,7 @@ pub(super) struct Codec {
 }
 
 impl Codec {
-    /// Reads the first description of an `stsd`.
+    /// Reads the first description of a normalised `stsd`.
     ///
     /// # Errors
     /// There is none, or it is cut off.
@@ -24,31 +25,11 @@ impl Codec {
         let (_, _, mut reader) = stsd.full()?;
         reader.u32()?; // how many
         let entry = children(reader.0).next().ok_or(MediaError::Broken("a track without a description"))??;
-        let boxes = match kind {
-            Kind::Video => entry.body.get(78..),
-            Kind::Audio => entry.body.get(audio_header_bytes(&entry)?..),
-        };
+        let boxes = entry.body.get(if kind == Kind::Video { VIDEO_BYTES } else { AUDIO_BYTES }..);
         let boxes = boxes.ok_or(MediaError::Broken("a track's description is cut off"))?;
         let (parameter, name) = parameter(&entry.kind, boxes)?;
         Ok(Codec { parameter, name: name.map_or_else(|| readable(&entry.kind), str::to_owned) })
     }
-}
-
-/// Where the boxes begin in an audio description: QuickTime has two longer versions of it.
-fn audio_header_bytes(entry: &Atom<'_>) -> Result<usize, MediaError> {
-    let mut reader = Reader(entry.body);
-    reader.take(8)?;
-    Ok(match reader.u16()? {
-        1 if quicktime(entry.body) => 28 + 16,
-        2 => 28 + 36,
-        _ => 28,
-    })
-}
-
-/// Version 1 is QuickTime's if no box begins where ISO's version 1 has its boxes.
-fn quicktime(body: &[u8]) -> bool {
-    let boxes = |at: usize| body.get(at..).is_some_and(|rest| !rest.is_empty() && children(rest).all(|b| b.is_ok()));
-    boxes(28 + 16) && !boxes(28)
 }
 
 /// The codec parameter, and a name for people, of a description of type `kind` that holds `boxes`.
@@ -124,9 +105,7 @@ fn av1(av1c: &[u8]) -> Option<String> {
 
 /// `mp4a.OO` or `mp4a.40.A`: object type, and audio object type, as in the `esds` (ISO/IEC 14496-1 and -3).
 fn mpeg4_audio(boxes: &[u8]) -> Result<(String, Option<&'static str>), MediaError> {
-    // QuickTime wraps it in a `wave`.
-    let wave = find(boxes, b"wave")?.map_or(boxes, |wave| wave.body);
-    let esds = find(boxes, b"esds")?.or(find(wave, b"esds")?);
+    let esds = find(boxes, b"esds")?;
     let Some((object, audio)) = esds.and_then(|esds| object_types(esds.body.get(4..)?)) else {
         return Ok(("mp4a".to_owned(), Some("AAC")));
     };

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a lane never goes back by itself, and never gives a sample that lies outside the file.
 
+use std::collections::VecDeque;
+
 use super::fragment::{Defaults, TrackRuns};
 use super::table::{Cursor, SampleTable};
 use super::{Kind, Sample, nanos};
@@ -19,9 +21,6 @@ pub(super) struct Lane {
     pub(super) track: u32,
     pub(super) kind: Kind,
     timing: Timing,
-    /// What decode times are raised by, so that they don't begin below zero. Known once a sample is written, and
-    /// the same until the next seek.
-    pub(super) lead: Option<i64>,
     pub(super) defaults: Defaults,
     /// Bytes of the file.
     length: u64,
@@ -30,6 +29,8 @@ pub(super) struct Lane {
     cursor: Cursor,
     /// Then those of the current fragment.
     fragment: TrackRuns,
+    /// Samples that have been looked at before their turn.
+    ahead: VecDeque<Sample>,
 }
 
 /// A track's clock.
@@ -37,8 +38,22 @@ pub(super) struct Lane {
 pub(super) struct Timing {
     /// Ticks per second, not zero.
     pub(super) timescale: u32,
-    /// From the media's time to the presentation's, in ticks: what the edit list says.
-    pub(super) shift: i64,
+    pub(super) edit: Edit,
+}
+
+/// What a track's edit list says: the presentation shows nothing for `delay`, and then the media from `media_time`
+/// on. Both in ticks of the media, from 0 to `TICKS_MAX`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Edit {
+    pub(super) delay: i64,
+    pub(super) media_time: i64,
+}
+
+impl Edit {
+    /// From the media's time to the presentation's.
+    fn shift(self) -> i64 {
+        self.delay - self.media_time
+    }
 }
 
 impl Lane {
@@ -46,22 +61,45 @@ impl Lane {
     pub(super) fn new(track: u32, kind: Kind, timing: Timing, table: SampleTable, length: u64) -> Self {
         let fragment = TrackRuns::none(table.ticks());
         let (cursor, defaults) = (table.cursor(0), Defaults::default());
-        Lane { track, kind, timing, lead: None, defaults, length, table, cursor, fragment }
+        Lane { track, kind, timing, defaults, length, table, cursor, fragment, ahead: VecDeque::new() }
     }
 
     /// The next sample.
     pub(super) fn peek(&mut self) -> Option<Sample> {
-        let sample = self.table.sample(&mut self.cursor).or_else(|| self.fragment.peek())?;
-        let inside = sample.offset.checked_add(u64::from(sample.size)).is_some_and(|end| end <= self.length);
-        (inside && sample.size <= SAMPLE_BYTES_MAX).then_some(sample)
+        self.look(0)
+    }
+
+    /// The sample that comes after `others` others, as far as the movie's tables and the current fragment tell.
+    pub(super) fn look(&mut self, others: usize) -> Option<Sample> {
+        while self.ahead.len() <= others {
+            let sample = self.pull()?;
+            self.ahead.push_back(sample);
+        }
+        self.ahead.get(others).copied()
     }
 
     /// Steps over the next sample.
     pub(super) fn advance(&mut self) {
-        match self.table.sample(&mut self.cursor) {
-            Some(sample) => self.table.advance(&mut self.cursor, &sample),
-            None => drop(self.fragment.next()),
+        self.look(0);
+        self.ahead.pop_front();
+    }
+
+    /// Takes a sample out of the tables or the fragment. One that lies outside the file is the end of them.
+    fn pull(&mut self) -> Option<Sample> {
+        let sample = match self.table.sample(&mut self.cursor) {
+            Some(sample) => {
+                self.table.advance(&mut self.cursor, &sample);
+                sample
+            }
+            None => self.fragment.next()?,
+        };
+        let inside = sample.offset.checked_add(u64::from(sample.size)).is_some_and(|end| end <= self.length);
+        if inside && sample.size <= SAMPLE_BYTES_MAX {
+            return Some(sample);
         }
+        self.cursor = self.table.cursor(self.table.count());
+        self.fragment = TrackRuns::none(self.fragment.end);
+        None
     }
 
     /// Steps over the samples up to one that is wanted.
@@ -75,7 +113,7 @@ impl Lane {
     fn rewind(&mut self, sample: u32) {
         self.cursor = self.table.cursor(sample);
         self.fragment = TrackRuns::none(self.table.ticks());
-        self.lead = None;
+        self.ahead.clear();
     }
 
     /// Goes to the last sample of the movie's tables from which what is presented at a time in nanoseconds can be
@@ -134,20 +172,20 @@ impl Lane {
         self.nanos(sample.dts.saturating_add(i64::from(sample.composition)).saturating_add(i64::from(sample.duration)))
     }
 
-    /// When a sample is decoded, in ticks of the presentation; may be below zero.
-    pub(super) fn dts_ticks(&self, sample: &Sample) -> i64 {
-        sample.dts.saturating_add(self.timing.shift)
+    /// When a sample is decoded, in ticks of the media, delayed as the edit list says.
+    pub(super) fn delayed_dts(&self, sample: &Sample) -> i64 {
+        sample.dts.saturating_add(self.timing.edit.delay)
     }
 
     /// From ticks of the media to nanoseconds of the presentation.
     pub(super) fn nanos(&self, ticks: i64) -> i64 {
-        nanos(ticks.saturating_add(self.timing.shift), self.timing.timescale)
+        nanos(ticks.saturating_add(self.timing.edit.shift()), self.timing.timescale)
     }
 
     /// From nanoseconds of the presentation to the nearest tick of the media. Not the one before: players round a
     /// sample's time down to microseconds and still mean that sample.
     fn ticks_at(&self, at: i64) -> i64 {
         let ticks = (i128::from(at) * i128::from(self.timing.timescale) + 500_000_000) / 1_000_000_000;
-        (ticks - i128::from(self.timing.shift)).clamp(0, i128::from(i64::MAX)) as i64
+        (ticks - i128::from(self.timing.edit.shift())).clamp(0, i128::from(i64::MAX)) as i64
     }
 }

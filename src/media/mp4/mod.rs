@@ -9,6 +9,7 @@
 mod batch;
 mod boxes;
 mod codec;
+mod description;
 mod fragment;
 mod fragments;
 mod index;
@@ -141,7 +142,7 @@ impl Mp4 {
             Stage::Header(at, before) => self.header(at, before, bytes)?,
             Stage::Moov(range) => self.moov(&range, bytes)?,
             Stage::Fragments => self.fragment(bytes)?,
-            Stage::Batch(batch) => return self.batch(&batch, parts).map(|segment| vec![segment]),
+            Stage::Batch(batch) => return Ok(vec![self.batch(&batch, parts)]),
             stage @ (Stage::Choice | Stage::End) => self.stage = stage,
         }
         Ok(Vec::new())
@@ -272,12 +273,14 @@ impl Mp4 {
     }
 
     /// Takes the bytes of a batch.
-    fn batch(&mut self, batch: &Batch, parts: &[&[u8]]) -> Result<Segment, MediaError> {
+    fn batch(&mut self, batch: &Batch, parts: &[&[u8]]) -> Segment {
         self.sequence = self.sequence.wrapping_add(1);
-        self.budget = Budget::LATER;
-        let segment = write::fragment(&mut self.lanes, batch, parts, self.sequence)?;
+        if batch.samples.iter().any(|(lane, _)| *lane == 0) {
+            self.budget = Budget::LATER;
+        }
+        let segment = write::fragment(&self.lanes, batch, parts, self.sequence);
         self.go_on();
-        Ok(segment)
+        segment
     }
 }
 

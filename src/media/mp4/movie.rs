@@ -5,8 +5,9 @@
 
 use super::boxes::{Atom, FourCc, children, find};
 use super::codec::Codec;
+use super::description::normalised;
 use super::fragment;
-use super::lane::{Lane, Timing};
+use super::lane::{Edit, Lane, Timing};
 use super::table::SampleTable;
 use super::{Kind, MediaError, TICKS_MAX, nanos};
 
@@ -33,6 +34,8 @@ pub(super) struct Movie {
 #[derive(Debug)]
 pub(super) struct Trak {
     pub(super) id: u32,
+    /// See `Edit`.
+    pub(super) media_time: i64,
     pub(super) codec: Codec,
     pub(super) tkhd: Vec<u8>,
     pub(super) mdhd: Vec<u8>,
@@ -110,20 +113,22 @@ impl Trak {
         let (timescale, _) = clock(&mdhd)?;
         let minf = required(mdia, b"minf")?.body;
         let stbl = required(minf, b"stbl")?.body;
-        let stsd = required(stbl, b"stsd")?;
+        let stsd = normalised(&required(stbl, b"stsd")?, kind)?;
         let media_header = required(minf, if kind == Kind::Video { b"vmhd" } else { b"smhd" })?;
         let id = track_id(&tkhd)?;
-        let timing = Timing { timescale, shift: shift(trak, movie_timescale, timescale)? };
+        let edit = edit(trak, movie_timescale, timescale)?;
+        let timing = Timing { timescale, edit };
         let lane = Lane::new(id, kind, timing, SampleTable::read(stbl, length)?, length);
         let trak = Trak {
             id,
-            codec: Codec::read(&stsd, kind)?,
+            media_time: edit.media_time,
+            codec: Codec::read(&required(&stsd, b"stsd")?, kind)?,
             tkhd: tkhd.whole.to_vec(),
             mdhd: mdhd.whole.to_vec(),
             hdlr: hdlr.whole.to_vec(),
             media_header: media_header.whole.to_vec(),
             dinf: required(minf, b"dinf")?.whole.to_vec(),
-            stsd: stsd.whole.to_vec(),
+            stsd,
         };
         Ok(Some((trak, lane)))
     }
@@ -158,12 +163,12 @@ fn track_id(tkhd: &Atom<'_>) -> Result<u32, MediaError> {
     reader.u32().and_then(|id| if id == 0 { Err(MediaError::Broken("a track without an id")) } else { Ok(id) })
 }
 
-/// What a track's edit list says, in ticks of the media: empty edits delay it, and the first other edit says which
-/// media time comes then. Further edits (cuts, repeats) are not followed: players of fragments know none.
-fn shift(trak: &[u8], movie_timescale: u32, timescale: u32) -> Result<i64, MediaError> {
+/// What a track's edit list says: empty edits delay it, and the first other edit says which media time comes then.
+/// Further edits (cuts, repeats) are not followed: players of fragments know none.
+fn edit(trak: &[u8], movie_timescale: u32, timescale: u32) -> Result<Edit, MediaError> {
     const ABSURD: MediaError = MediaError::Broken("an edit list that points nowhere");
-    let Some(edts) = find(trak, b"edts")? else { return Ok(0) };
-    let Some(elst) = find(edts.body, b"elst")? else { return Ok(0) };
+    let Some(edts) = find(trak, b"edts")? else { return Ok(Edit::default()) };
+    let Some(elst) = find(edts.body, b"elst")? else { return Ok(Edit::default()) };
     let (version, _, mut reader) = elst.full()?;
     let mut delay = 0_u128;
     for _ in 0..reader.u32()? {
@@ -178,7 +183,8 @@ fn shift(trak: &[u8], movie_timescale: u32, timescale: u32) -> Result<i64, Media
         let half = u128::from(movie_timescale / 2);
         let delay = delay.saturating_mul(u128::from(timescale)).saturating_add(half) / u128::from(movie_timescale);
         let delay = i64::try_from(delay).map_err(|_| ABSURD)?;
-        return if delay <= TICKS_MAX && media_time <= TICKS_MAX { Ok(delay - media_time) } else { Err(ABSURD) };
+        let edit = Edit { delay, media_time };
+        return if delay <= TICKS_MAX && media_time <= TICKS_MAX { Ok(edit) } else { Err(ABSURD) };
     }
-    Ok(0)
+    Ok(Edit::default())
 }

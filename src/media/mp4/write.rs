@@ -1,13 +1,16 @@
 //! Init segments and fragments out of chosen tracks and their samples (ISO/IEC 14496-12 §8.8).
 //!
-//! Invariant: presentation times are those of the source with its edit lists applied, so the init segment has none:
-//! the edits are in the times of the fragments. Descriptions and headers are the source's own bytes.
+//! Invariant: descriptions, headers and times are the source's own. Of an edit list, the delay goes into the times of
+//! the fragments, and the media time into the init segment: so decode times are never below zero, and composition
+//! offsets are never larger than they were.
+
+use std::time::Duration;
 
 use super::batch::Batch;
 use super::boxes::FourCc;
 use super::lane::Lane;
 use super::movie::{Movie, Trak};
-use super::{MediaError, Sample, Segment};
+use super::{Sample, Segment};
 
 /// Writes a box around what `body` writes.
 fn boxed(out: &mut Vec<u8>, kind: &FourCc, body: impl FnOnce(&mut Vec<u8>)) {
@@ -48,6 +51,13 @@ pub(super) fn init(movie: &Movie, chosen: &[&Trak], duration: Option<i64>) -> Ve
 fn write_trak(out: &mut Vec<u8>, trak: &Trak) {
     boxed(out, b"trak", |out| {
         out.extend(&trak.tkhd);
+        if trak.media_time > 0 {
+            // One edit of the whole media, at the rate 1.
+            let time = [(trak.media_time >> 32) as u32, trak.media_time as u32];
+            boxed(out, b"edts", |out| {
+                boxed(out, b"elst", |out| words(out, &[1 << 24, 1, 0, 0, time[0], time[1], 1 << 16]));
+            });
+        }
         boxed(out, b"mdia", |out| {
             out.extend(&trak.mdhd);
             out.extend(&trak.hdlr);
@@ -66,85 +76,55 @@ fn write_trak(out: &mut Vec<u8>, trak: &Trak) {
     });
 }
 
-/// A lane's part of a fragment.
-struct Part<'a> {
-    lane: &'a Lane,
-    lead: i64,
-    samples: Vec<&'a Sample>,
-}
-
 /// Bytes of a `moof` and `mfhd`, and of a `traf`, `tfhd`, `tfdt` and `trun`, without the entries; and of an entry.
 const MOOF_BYTES: usize = 8 + 16;
 const TRAF_BYTES: usize = 8 + 20 + 20 + 20;
 const ENTRY_BYTES: usize = 16;
 
 /// The fragment of a batch, whose spans hold the bytes of `parts`; `sequence` counts fragments from 1.
-///
-/// # Errors
-/// A picture's composition offset does not fit a fragment.
-pub(super) fn fragment(
-    lanes: &mut [Lane],
-    batch: &Batch,
-    parts: &[&[u8]],
-    sequence: u32,
-) -> Result<Segment, MediaError> {
-    for (index, sample) in &batch.samples {
-        let lane = &mut lanes[*index];
-        lane.lead = Some(lane.lead.unwrap_or_else(|| -lane.dts_ticks(sample).min(0)));
-    }
-    let tracks: Vec<Part<'_>> = lanes.iter().enumerate().filter_map(|(index, lane)| part(index, lane, batch)).collect();
-    let head = MOOF_BYTES + tracks.iter().map(|part| TRAF_BYTES + ENTRY_BYTES * part.samples.len()).sum::<usize>();
-    let data: usize = batch.samples.iter().map(|(_, sample)| sample.size as usize).sum();
-    let mut out = Vec::with_capacity(head + 8 + data);
+pub(super) fn fragment(lanes: &[Lane], batch: &Batch, parts: &[&[u8]], sequence: u32) -> Segment {
+    let of_lane = |wanted: usize| -> Vec<&Sample> {
+        batch.samples.iter().filter(|(lane, _)| *lane == wanted).map(|(_, sample)| sample).collect()
+    };
+    let tracks: Vec<(&Lane, Vec<&Sample>)> = (0..lanes.len()).map(|index| (&lanes[index], of_lane(index))).collect();
+    let tracks: Vec<_> = tracks.into_iter().filter(|(_, samples)| !samples.is_empty()).collect();
+    let head = MOOF_BYTES + tracks.iter().map(|(_, samples)| TRAF_BYTES + ENTRY_BYTES * samples.len()).sum::<usize>();
+    let data = |samples: &[&Sample]| samples.iter().map(|sample| sample.size as usize).sum::<usize>();
+    let mut out = Vec::with_capacity(head + 8 + tracks.iter().map(|(_, samples)| data(samples)).sum::<usize>());
     let mut offset = head + 8;
-    let mut written = Ok(());
     boxed(&mut out, b"moof", |out| {
         boxed(out, b"mfhd", |out| words(out, &[0, sequence]));
-        for track in &tracks {
-            written = written.clone().and(write_traf(out, track, offset as u32));
-            offset += track.samples.iter().map(|sample| sample.size as usize).sum::<usize>();
+        for (lane, samples) in &tracks {
+            write_traf(out, lane, samples, offset as u32);
+            offset += data(samples);
         }
     });
-    written?;
     boxed(&mut out, b"mdat", |out| {
-        let samples = tracks.iter().flat_map(|track| &track.samples);
+        let samples = tracks.iter().flat_map(|(_, samples)| samples);
         samples.for_each(|sample| out.extend_from_slice(batch.bytes(sample, parts)));
     });
-    let of = |ns: i64| std::time::Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
     let all = || batch.samples.iter().map(|(lane, sample)| (&lanes[*lane], sample));
     let start = all().map(|(lane, sample)| lane.pts(sample)).min().unwrap_or(0);
     let end = all().map(|(lane, sample)| lane.pts_end(sample)).max().unwrap_or(0);
-    Ok(Segment { bytes: out, start: of(start), end: of(end), timestamp_offset: None })
-}
-
-/// A lane's part of a batch, if it has any.
-fn part<'a>(index: usize, lane: &'a Lane, batch: &'a Batch) -> Option<Part<'a>> {
-    let samples: Vec<&Sample> =
-        batch.samples.iter().filter(|(lane, _)| *lane == index).map(|(_, sample)| sample).collect();
-    (!samples.is_empty()).then(|| Part { lane, lead: lane.lead.unwrap_or(0), samples })
+    let time = |nanos: i64| Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
+    Segment { bytes: out, start: time(start), end: time(end), timestamp_offset: None }
 }
 
 /// A track fragment whose bytes begin `offset` bytes behind the beginning of the `moof`.
-fn write_traf(out: &mut Vec<u8>, part: &Part<'_>, offset: u32) -> Result<(), MediaError> {
-    let first = part.samples[0];
-    let decode = part.lane.dts_ticks(first).saturating_add(part.lead).max(0);
-    let mut fits = true;
+fn write_traf(out: &mut Vec<u8>, lane: &Lane, samples: &[&Sample], offset: u32) {
+    let dts = lane.delayed_dts(samples[0]);
     boxed(out, b"traf", |out| {
         // default-base-is-moof, and which description.
-        boxed(out, b"tfhd", |out| words(out, &[0x2_0002, part.lane.track, first.description]));
-        boxed(out, b"tfdt", |out| words(out, &[1 << 24, (decode >> 32) as u32, decode as u32]));
+        boxed(out, b"tfhd", |out| words(out, &[0x2_0002, lane.track, samples[0].description]));
+        boxed(out, b"tfdt", |out| words(out, &[1 << 24, (dts >> 32) as u32, dts as u32]));
         boxed(out, b"trun", |out| {
             // Version 1 has signed composition offsets; each entry has duration, size, flags and such an offset.
-            words(out, &[1 << 24 | 0xF01, part.samples.len() as u32, offset]);
-            for sample in &part.samples {
-                let composition = i64::from(sample.composition).checked_sub(part.lead).map(i32::try_from);
-                fits &= matches!(composition, Some(Ok(_)));
-                let composition = composition.and_then(Result::ok).unwrap_or(0);
+            words(out, &[1 << 24 | 0xF01, samples.len() as u32, offset]);
+            for sample in samples {
                 // Depends on nothing; or depends on others, and decoding can't start here.
                 let flags = if sample.sync { 0x0200_0000 } else { 0x0101_0000 };
-                words(out, &[sample.duration, sample.size, flags, composition as u32]);
+                words(out, &[sample.duration, sample.size, flags, sample.composition as u32]);
             }
         });
     });
-    if fits { Ok(()) } else { Err(MediaError::Broken("a picture is shown too long after it is decoded")) }
 }

@@ -56,11 +56,6 @@ impl Cutter {
         Self { scale, lead, lead_from, others_from, open: false, first: true, muxer, pending, bytes, low, high }
     }
 
-    /// Whether no segment has come out yet.
-    pub(super) fn first(&self) -> bool {
-        self.first
-    }
-
     /// Adds a packet; gives a segment when there is enough.
     pub(super) fn push(&mut self, packet: Packet) -> Option<Segment> {
         if !self.admits(&packet) {

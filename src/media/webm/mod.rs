@@ -28,7 +28,7 @@ use demux::Demuxer;
 use ebml::Malformed;
 use head::Head;
 use index::{Index, Point};
-use reader::{CHUNK_BYTES, CHUNK_BYTES_FIRST, Reader, Step};
+use reader::{CHUNK_BYTES, Reader, Step};
 use search::Search;
 
 use super::{Demand, Kind, MediaError, Opening, Segment, Track, choose};
@@ -107,13 +107,11 @@ impl Webm {
 
     /// See `Media::demand`.
     pub(crate) fn demand(&self) -> Demand {
-        let chunk = match (&self.stage, &self.play) {
-            (Stage::Choice, _) => return Demand::Choice,
-            (Stage::End, _) => return Demand::Nothing,
-            (Stage::Play, Some(play)) if !play.cutter.first() => CHUNK_BYTES,
-            _ => CHUNK_BYTES_FIRST,
-        };
-        self.reader.demand(chunk).map_or(Demand::Nothing, Demand::one)
+        match self.stage {
+            Stage::Choice => Demand::Choice,
+            Stage::End => Demand::Nothing,
+            _ => self.reader.demand(CHUNK_BYTES).map_or(Demand::Nothing, Demand::one),
+        }
     }
 
     /// See `Media::supply`.

@@ -7,10 +7,8 @@ use std::ops::Range;
 
 use super::ebml::{self, Malformed};
 
-/// Asked for at a time until the first segment is out: little, since the viewer waits.
-pub(super) const CHUNK_BYTES_FIRST: u64 = 64 << 10;
-/// Asked for at a time from then on.
-pub(super) const CHUNK_BYTES: u64 = 256 << 10;
+/// Asked for at a time: little, since nothing of a chunk is played before all of it is there.
+pub(super) const CHUNK_BYTES: u64 = 64 << 10;
 
 /// What one step of reading came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

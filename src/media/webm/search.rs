@@ -8,7 +8,7 @@ use super::demux::{Demuxer, Packet};
 use super::ebml;
 use super::ids;
 use super::index::Point;
-use super::reader::{CHUNK_BYTES_FIRST, Reader, Step};
+use super::reader::{CHUNK_BYTES, Reader, Step};
 
 /// Bytes one probe reads before it counts as having found nothing.
 const PROBE_BYTES_MAX: u64 = 8 << 20;
@@ -91,7 +91,7 @@ impl Search {
 
     /// Whether there is more to read, and no more than a probe may: what only looked like a block may claim to be long.
     fn affords(&self, reader: &Reader) -> bool {
-        let next = reader.demand(CHUNK_BYTES_FIRST).map(|range| range.end - range.start);
+        let next = reader.demand(CHUNK_BYTES).map(|range| range.end - range.start);
         next.is_some_and(|bytes| reader.taken().saturating_add(bytes) <= self.probe_limit)
     }
 

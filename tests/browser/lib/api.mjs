@@ -11,6 +11,7 @@
  * @param {Options} [options] of `Swarmreel.create`
  */
 export async function opens(person, site, options = {}) {
+  person.expect(/favicon\.ico/); // Chromium asks for one wherever a document names none.
   await person.page.goto(`${site}health`);
   await person.page.evaluate(openClient, options);
 }
@@ -81,6 +82,17 @@ export async function finishes(person) {
 export async function times(person) {
   await finishes(person);
   return person.page.evaluate(() => ({ .../** @type {any} */ (window).me.times }));
+}
+
+/**
+ * Waits until the figures, which come a few times a second, say that much was moved.
+ * @param {Person} person
+ * @param {"downloaded" | "uploaded"} figure
+ * @param {number} bytes
+ */
+export async function moves(person, figure, bytes) {
+  const moved = (/** @type {string} */ name, /** @type {number} */ enough) => /** @type {any} */ (window).me.torrent.stats()[name] >= enough;
+  await person.page.waitForFunction(moved, { timeout: 10_000, polling: 50 }, figure, bytes);
 }
 
 /** @param {Person} person @returns {Promise<any>} `torrent.stats()` */

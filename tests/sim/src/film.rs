@@ -3,9 +3,31 @@
 
 use swarmreel::rng::Rng;
 
-/// Every film, by name.
-pub const NAMES: &[&str] =
-    &["long-cues-first.webm", "long-cues-last.webm", "webm-live.webm", "webm-vp9-opus.webm", "webm-audio.webm"];
+/// Builds files of `tests/vectors/media` in, under their names.
+macro_rules! fixtures {
+    ($($name:literal),* $(,)?) => {
+        /// Every film, by name.
+        pub const NAMES: &[&str] = &["long-cues-first.webm", "long-cues-last.webm", $($name),*];
+
+        fn fixture(name: &str) -> Option<&'static [u8]> {
+            match name {
+                $($name => Some(include_bytes!(concat!("../../vectors/media/", $name))),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+fixtures![
+    "mp4-moov-first.mp4",
+    "mp4-moov-last.mp4",
+    "mp4-frag-sidx.mp4",
+    "mp4-frag.mp4",
+    "m4a-aac.m4a",
+    "mp3-cbr.mp3",
+    "webm-live.webm",
+    "webm-vp9-opus.webm",
+];
 
 /// The bytes of a film.
 ///
@@ -15,10 +37,7 @@ pub fn bytes(name: &str) -> Vec<u8> {
     match name {
         "long-cues-first.webm" => long_webm(true),
         "long-cues-last.webm" => long_webm(false),
-        "webm-live.webm" => include_bytes!("../../vectors/media/webm-live.webm").to_vec(),
-        "webm-vp9-opus.webm" => include_bytes!("../../vectors/media/webm-vp9-opus.webm").to_vec(),
-        "webm-audio.webm" => include_bytes!("../../vectors/media/webm-audio.webm").to_vec(),
-        _ => panic!("there is no film called {name}"),
+        _ => fixture(name).unwrap_or_else(|| panic!("there is no film called {name}")).to_vec(),
     }
 }
 

@@ -157,6 +157,11 @@ impl Net {
         self.halves.get(&end).is_some_and(|half| half.open)
     }
 
+    /// The other end, where it is known.
+    pub fn remote(&self, end: End) -> Option<End> {
+        self.halves.get(&end)?.remote
+    }
+
     /// The largest message the other side takes.
     pub fn message_max(&self, end: End) -> usize {
         let remote = self.halves.get(&end).and_then(|half| half.remote);

@@ -64,6 +64,21 @@ pub fn check_links(limits: &Limits, count: usize) {
     assert!(count <= most, "{count} connections at once, above {most}");
 }
 
+/// Why a peer may end its link to an honest one: nothing that accuses it.
+const INNOCENT: &[&str] = &[
+    "the connection closed",
+    "it is connected already",
+    "it is ourselves",
+    "it sent no handshake",
+    "it fell silent",
+    "it does not deliver",
+];
+
+/// An honest peer ended its link to another honest peer, for this reason.
+pub fn check_parting(reason: &str) {
+    assert!(INNOCENT.contains(&reason), "an honest peer was accused: {reason}");
+}
+
 #[cfg(test)]
 mod tests {
     use swarmreel::rng::Rng;

@@ -132,7 +132,7 @@ impl PeerPlan {
         self.habit.is_none_or(Habit::is_honest)
     }
 
-    /// Whether it must end with the whole content: it is honest, and here to the end.
+    /// Whether it must get all that it wants: it is honest, and here to the end.
     pub fn must_finish(&self) -> bool {
         let goes = match self.leaves {
             None => false,
@@ -176,7 +176,7 @@ impl Plan {
         for _ in 0..1 + rng.below(6) {
             plan.peers.push(draw_leecher(&mut rng, watchable));
         }
-        for _ in 0..[0, 0, 1, 1, 2][rng.below(5) as usize] {
+        for _ in 0..pick(&mut rng, &[0, 0, 1, 1, 2, 4]) {
             let villain = PeerPlan::villain(draw_habit(&mut rng));
             plan.peers.push(PeerPlan { joins: draw_seconds(&mut rng, 5), path: draw_path(&mut rng), ..villain });
         }
@@ -212,7 +212,7 @@ fn draw_trackers(rng: &mut Rng) -> Vec<Uptime> {
 
 fn draw_path(rng: &mut Rng) -> Path {
     Path {
-        up: pick(rng, &[60_000, 250_000, 1_000_000, 5_000_000]),
+        up: pick(rng, &[30_000, 60_000, 250_000, 1_000_000, 5_000_000]),
         down: pick(rng, &[500_000, 2_000_000, 10_000_000]),
         latency: Duration::from_millis(1 + rng.below(80)),
         jitter: Duration::from_millis(rng.below(30)),
@@ -250,7 +250,8 @@ fn draw_leecher(rng: &mut Rng, watchable: bool) -> PeerPlan {
 
 fn draw_disk(rng: &mut Rng) -> DiskPlan {
     let latency = Duration::from_millis(pick(rng, &[0, 1, 5, 200]));
-    DiskPlan { latency, rots: rng.below(4) == 0, ..DiskPlan::SOUND }
+    let quota = pick(rng, &[u64::MAX, u64::MAX, u64::MAX, u64::MAX, 100_000]);
+    DiskPlan { quota, failing: pick(rng, &[0, 0, 0, 0, 0, 10]), latency, rots: rng.below(4) == 0 }
 }
 
 fn draw_habit(rng: &mut Rng) -> Habit {

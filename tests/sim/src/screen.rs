@@ -143,6 +143,7 @@ impl Screen {
                 if generation < self.generation {
                     return None;
                 }
+                self.look(now);
                 let was_waited_for = self.buffered_to() == self.position;
                 self.append(&bytes, now);
                 was_waited_for.then(|| self.place())
@@ -161,6 +162,12 @@ impl Screen {
 
     /// The clock went on to `now`. Returns what the engine is told.
     pub fn tick(&mut self, now: Moment) -> Option<Fact> {
+        let before = self.position;
+        self.look(now);
+        (self.position > before).then(|| self.place())
+    }
+
+    fn look(&mut self, now: Moment) {
         let passed = now.since(self.looked_at);
         self.looked_at = now;
         let shown = passed.min(self.buffered_to() - self.position);
@@ -171,11 +178,11 @@ impl Screen {
         } else if self.watched.first_frame.is_some() {
             self.watched.stalled += passed - shown;
         }
-        (shown > Duration::ZERO).then(|| self.place())
     }
 
     /// The person jumps to this part of the whole, 0 to 1. Returns what the engine is told.
-    pub fn jump(&mut self, part: f64) -> Option<Fact> {
+    pub fn jump(&mut self, part: f64, now: Moment) -> Option<Fact> {
+        self.look(now);
         let to = self.reference.media.duration()?.mul_f64(part);
         self.position = to;
         if self.buffered.is_some_and(|(start, end)| (start..end).contains(&to)) {

@@ -77,7 +77,8 @@ pub struct World<'p> {
     signaling: Signaling,
     people: Vec<Person>,
     nodes: BTreeMap<NodeId, Node>,
-    minted: u16,
+    /// Whose node it is or was, by `NodeId`.
+    owners: Vec<usize>,
     trace: Trace,
 }
 
@@ -122,7 +123,7 @@ impl<'p> World<'p> {
             queue.after(peer.joins, Event::Join(index));
         }
         let (content, nodes, trace) = (Rc::new(content), BTreeMap::new(), Trace::new());
-        Self { plan, limits, content, queue, net, signaling, people, nodes, minted: 0, trace }
+        Self { plan, limits, content, queue, net, signaling, people, nodes, owners: Vec::new(), trace }
     }
 
     fn run_until_all_are_done(&mut self) {
@@ -154,8 +155,8 @@ impl<'p> World<'p> {
 
     fn join(&mut self, peer: usize) {
         let plan = &self.plan.peers[peer];
-        let id = NodeId(self.minted);
-        self.minted += 1;
+        let id = NodeId(self.owners.len() as u16);
+        self.owners.push(peer);
         self.net.join(id, plan.path);
         self.nodes.insert(id, Node::new(id, peer, plan, self.plan.seed, self.queue.now()));
         let person = &mut self.people[peer];
@@ -220,7 +221,8 @@ impl<'p> World<'p> {
     fn jump(&mut self, id: NodeId, jump: usize) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let (_, percent) = self.plan.peers[node.peer].jumps[jump];
-        let fact = node.screen.as_mut().and_then(|screen| screen.jump(f64::from(percent) / 100.0));
+        let now = self.queue.now();
+        let fact = node.screen.as_mut().and_then(|screen| screen.jump(f64::from(percent) / 100.0, now));
         if let Some(fact) = fact {
             self.tell(id, fact);
         }
@@ -278,9 +280,9 @@ impl<'p> World<'p> {
         };
         let has_all = || {
             let stored = person.store.pieces(self.content.metainfo.info_hash).count();
-            node.done && (!plan.disk.is_sound() || stored == self.content.metainfo.pieces.len())
+            node.done && stored == self.content.metainfo.pieces.len()
         };
-        (plan.origin == Origin::File || has_all())
+        (plan.origin == Origin::File || !plan.disk.is_sound() || has_all())
             && node.screen.as_ref().is_none_or(|screen| screen.watched().to_the_end)
             && (!plan.reads || node.reader.as_ref().is_some_and(Reader::is_finished))
     }

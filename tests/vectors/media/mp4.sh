@@ -25,7 +25,7 @@ make mp4-frag-hybrid.mp4 -i mp4-moov-last.mp4 -c copy -movflags +frag_keyframe
 make mp4-frag-separate.mp4 -i mp4-moov-last.mp4 -c copy -movflags +frag_keyframe+empty_moov+default_base_moof+separate_moof
 make mp4-frag-base.mp4 -i mp4-moov-last.mp4 -c copy -movflags +frag_keyframe+empty_moov -frag_duration 500000
 make m4a-aac.m4a $sound -t 4 $aac
-make mp4-opus.mp4 $sound -t 2 -c:a libopus -b:a 16k -ac 1
+make mp4-opus.mp4 -f lavfi -i sine=frequency=440:sample_rate=48000 -t 2 -c:a libopus -b:a 16k -ac 1
 make mp4-flac.mp4 $sound -t 1 -c:a flac -ac 1 -strict -2
 make mp4-hevc.mp4 $pictures -t 1 -pix_fmt yuv420p -c:v libx265 -x265-params log-level=none:pools=1 -preset veryfast -crf 40 -tag:v hvc1
 make mov-pcm.mov $sound -t 0.5 -c:a pcm_s16le

@@ -208,9 +208,19 @@ impl World<'_> {
                 outcome.done = Some(now.since(node.since));
             }
             Told::Warning { code, .. } => *outcome.warnings.entry(code).or_default() += 1,
-            Told::PeerLeft { reason, .. } => *outcome.left.entry(reason).or_default() += 1,
+            Told::PeerLeft { link, reason, .. } => {
+                *outcome.left.entry(reason).or_default() += 1;
+                self.parted(id, link, reason);
+            }
             Told::PlayFailed { code, message, .. } => panic!("a good film can't be played: {code}: {message}"),
             Told::PeerJoined { .. } => {}
+        }
+    }
+
+    fn parted(&self, id: NodeId, link: LinkId, reason: &str) {
+        let is_honest = |node: NodeId| self.plan.peers[self.owners[usize::from(node.0)]].is_honest();
+        if self.net.remote((id, link)).is_some_and(|(remote, _)| is_honest(id) && is_honest(remote)) {
+            oracle::check_parting(reason);
         }
     }
 
