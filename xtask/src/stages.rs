@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::process::{cargo, command, root, run};
+use crate::process::{cargo, command, output, root, run};
 use crate::{install, server, tidy};
 
 type Stage = (&'static str, fn() -> Result<()>);
@@ -71,9 +71,22 @@ fn wasm() -> Result<()> {
     install::node()?;
     server::build()?;
     install::rust_target(WASM_TEST_TARGET)?;
-    let runner = format!("node --no-warnings {}", root().join("xtask/wasi.mjs").display());
+    let runner = format!("node {}", root().join("xtask/wasi.mjs").display());
+    compare_traces(&runner)?;
     run(cargo(["test", "-p", "swarmreel", "--target", WASM_TEST_TARGET])
         .env("CARGO_TARGET_WASM32_WASIP1_RUNNER", runner))
+}
+
+/// The same simulated worlds leave the same traces natively and as WebAssembly.
+fn compare_traces(runner: &str) -> Result<()> {
+    eprintln!("$ swarmreel-sim --traces 10, natively and as WebAssembly");
+    let mut native = cargo(["run", "-p", "swarmreel-sim", "--", "--traces", "10"]);
+    let mut wasm = cargo(["run", "--target", WASM_TEST_TARGET, "-p", "swarmreel-sim", "--", "--traces", "10"]);
+    let native = output(&mut native);
+    if native.is_none() || native != output(wasm.env("CARGO_TARGET_WASM32_WASIP1_RUNNER", runner)) {
+        bail!("the simulated worlds do not run the same natively and as WebAssembly.");
+    }
+    Ok(())
 }
 
 /// The page's types, and its own tests.
@@ -84,7 +97,7 @@ fn page() -> Result<()> {
     }
     let is_test = |path: &PathBuf| path.to_string_lossy().ends_with(".test.js");
     let tests: Vec<_> = tidy::sources(&root().join("www/js"))?.into_iter().filter(is_test).collect();
-    run(command("node").arg("--test").args(tests))
+    run(command("node").args(["--test", "--test-reporter=spec"]).args(tests))
 }
 
 /// Real browsers, one process per person.
