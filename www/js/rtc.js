@@ -12,6 +12,9 @@ const GATHERING_MAX = 5000;
 /** After the first public address the others get this long, ms. */
 const GATHERING_AFTER_PUBLIC = 1000;
 
+/** After an offer made ahead has been taken, the next is made this much later, ms: those in demand come first. */
+const SPARE_DELAY = 5000;
+
 /** One connection. Without a link it is the spare. */
 class Connection {
   /** @type {number | undefined} */
@@ -44,6 +47,8 @@ export class Connections {
   #links = new Map();
   /** @type {Connection | undefined} */
   #spare;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #nextSpare;
 
   /**
    * @param {Tell} tell
@@ -54,12 +59,12 @@ export class Connections {
     this.#options = options;
   }
 
-  /** Makes an offer ahead, so that the first torrent need not wait for its candidates. */
+  /** Makes an offer ahead, so that the next torrent need not wait for its candidates. */
   warmUp() {
     try {
       this.#spare = this.#makeOffer();
     } catch {
-      // Then the first torrent finds out, and says so.
+      // Then whoever needs a connection finds out, and says so.
     }
   }
 
@@ -109,6 +114,7 @@ export class Connections {
   /** Closes everything. */
   end() {
     this.#takeSpare()?.pc.close();
+    clearTimeout(this.#nextSpare);
     for (const link of [...this.#links.keys()]) this.close({ link });
   }
 
@@ -148,6 +154,7 @@ export class Connections {
   #takeSpare() {
     const spare = this.#spare;
     this.#spare = undefined;
+    if (spare) this.#nextSpare = setTimeout(() => this.warmUp(), SPARE_DELAY);
     return spare;
   }
 

@@ -99,7 +99,7 @@ impl Driver {
             Sent::Buffered(buffered) if buffered <= self.limits.link_buffer_low => {
                 self.input(Input::LinkDrained { link, buffered });
             }
-            Sent::Buffered(_) => {}
+            Sent::Buffered(_) | Sent::TooLate => {}
             Sent::ByPage => {
                 let bytes = self.outbox.carry(bytes);
                 self.outbox.say(&ToPage::LinkSend { link: link.0, bytes });

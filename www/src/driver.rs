@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gloo_timers::callback::{Interval, Timeout};
-use js_sys::Uint8Array;
+use js_sys::{ArrayBuffer, Uint8Array};
 use swarmreel::engine::{Engine, Input, Limits, Output};
 use swarmreel::ids::{LinkId, TorrentId};
 use swarmreel::time::Moment;
@@ -126,6 +126,22 @@ impl Driver {
     pub(crate) fn tell_if_ready(&mut self, link: LinkId) {
         if let Some(message_max) = self.links.newly_ready(link) {
             self.input(Input::LinkOpened { link, message_max });
+            for message in self.links.take_early(link) {
+                self.link_message(link, message);
+            }
+        }
+    }
+
+    /// A message has come over a channel that is here. It may overtake the channel's own opening, and nothing can be
+    /// answered before that.
+    pub(crate) fn link_message(&mut self, link: LinkId, message: JsValue) {
+        if !self.links.is_told(link) {
+            return self.links.hold(link, message);
+        }
+        match message.dyn_into::<ArrayBuffer>() {
+            Ok(buffer) => self.link_data(link, &Uint8Array::new(&buffer)),
+            // Some peers send text where they mean bytes.
+            Err(text) => self.input(Input::LinkData(link, text.as_string().unwrap_or_default().as_bytes())),
         }
     }
 

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use js_sys::{ArrayBuffer, Uint8Array};
 use swarmreel::engine::Input;
 use swarmreel::ids::LinkId;
 use wasm_bindgen::prelude::*;
@@ -32,6 +31,8 @@ struct Link {
     message_max: Option<usize>,
     channel_open: bool,
     told: bool,
+    /// What came before the channel was open here; the other side's may open first.
+    early: Vec<JsValue>,
 }
 
 enum Path {
@@ -54,13 +55,16 @@ pub(crate) enum Sent {
     ByPage,
     /// The channel does not take it.
     Failed,
+    /// The link is gone, which the engine has heard.
+    TooLate,
 }
 
 impl Links {
     /// The engine has asked for a connection. `remote` is the other side's description, if it came first.
     pub(crate) fn begin(&mut self, id: LinkId, remote: Option<&str>) {
         let message_max = remote.map(message_max);
-        self.open.insert(id, Link { path: Path::None, message_max, channel_open: false, told: false });
+        self.open
+            .insert(id, Link { path: Path::None, message_max, channel_open: false, told: false, early: Vec::new() });
     }
 
     /// The other side has described itself.
@@ -115,6 +119,23 @@ impl Links {
         link.message_max
     }
 
+    /// Whether the link has been reported as ready.
+    pub(crate) fn is_told(&self, id: LinkId) -> bool {
+        self.open.get(&id).is_some_and(|link| link.told)
+    }
+
+    /// Keeps a message until the link is ready.
+    pub(crate) fn hold(&mut self, id: LinkId, message: JsValue) {
+        if let Some(link) = self.open.get_mut(&id) {
+            link.early.push(message);
+        }
+    }
+
+    /// What came before the link was ready, in order.
+    pub(crate) fn take_early(&mut self, id: LinkId) -> Vec<JsValue> {
+        self.open.get_mut(&id).map(|link| std::mem::take(&mut link.early)).unwrap_or_default()
+    }
+
     /// Sends one message.
     pub(crate) fn send(&self, id: LinkId, bytes: &[u8]) -> Sent {
         match self.open.get(&id).map(|link| &link.path) {
@@ -123,7 +144,8 @@ impl Links {
                 Err(_) => Sent::Failed,
             },
             Some(Path::OnPage) => Sent::ByPage,
-            Some(Path::None) | None => Sent::Failed,
+            Some(Path::None) => Sent::Failed,
+            None => Sent::TooLate,
         }
     }
 
@@ -146,7 +168,8 @@ impl Links {
 impl Channel {
     fn listen(id: LinkId, channel: RtcDataChannel) -> Self {
         let opened = Closure::new(move |_| driver::enter(|driver| driver.channel_opened(id)));
-        let message = Closure::new(move |event: MessageEvent| driver::enter(|driver| receive(driver, id, &event)));
+        let message =
+            Closure::new(move |event: MessageEvent| driver::enter(|driver| driver.link_message(id, event.data())));
         let low = {
             let channel = channel.clone();
             Closure::new(move |_| {
@@ -164,16 +187,6 @@ impl Drop for Channel {
     fn drop(&mut self) {
         set_listeners(&self.channel, None);
         self.channel.close();
-    }
-}
-
-/// A message may overtake the `open` event's task, so it counts as one.
-fn receive(driver: &mut driver::Driver, id: LinkId, event: &MessageEvent) {
-    driver.channel_opened(id);
-    match event.data().dyn_into::<ArrayBuffer>() {
-        Ok(buffer) => driver.link_data(id, &Uint8Array::new(&buffer)),
-        // Some peers send text where they mean bytes.
-        Err(text) => driver.input(Input::LinkData(id, text.as_string().unwrap_or_default().as_bytes())),
     }
 }
 
