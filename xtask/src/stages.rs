@@ -1,7 +1,7 @@
 //! The tests, stage by stage, and the benchmark. Each stage ends with its own runner's summary.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
@@ -98,7 +98,7 @@ fn wasm_runner() -> String {
 
 fn simulate(target: &[&str]) -> Command {
     let mut command = cargo(["run", "--quiet", "-p", "swarmreel-sim"]);
-    command.args(target).args(["--", "--seed", SEED_COMPARED]);
+    command.args(target).args(["--", "--seed", SEED_COMPARED]).stderr(Stdio::inherit());
     command
 }
 
