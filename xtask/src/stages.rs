@@ -1,7 +1,7 @@
 //! The tests, stage by stage, and the benchmark. Each stage ends with its own runner's summary.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
@@ -70,7 +70,7 @@ fn rust() -> Result<()> {
     run(&mut cargo(["test", "--workspace"]))
 }
 
-/// The page's module; the core's tests under Node; and simulated worlds, which must run the same there as natively.
+/// The page's module; the core's tests under Node; and a simulated world, which must run the same there as natively.
 fn wasm() -> Result<()> {
     install::node()?;
     site::build(Optimise::IfFound)?;
@@ -96,7 +96,7 @@ fn wasm_runner() -> String {
 
 fn simulate(target: &[&str]) -> Command {
     let mut command = cargo(["run", "--quiet", "-p", "swarmreel-sim"]);
-    command.args(target).args(["--", "--traces", "10"]);
+    command.args(target).args(["--", "--traces", "10"]).stderr(Stdio::inherit());
     command
 }
 
