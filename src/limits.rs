@@ -21,6 +21,8 @@ pub struct Limits {
     /// Bytes of one data-channel message: anacrolix reads through 128 KiB, libtorrent refuses over 64 KiB where the
     /// SDP says nothing, and a bare channel is fastest from 64 KiB on.
     pub message_bytes_max: usize,
+    /// The same towards our own kind, which takes what the browser takes: each message less costs both sides time.
+    pub message_bytes_max_own: usize,
 
     /// An unanswered offer is closed after this long: webtorrent.js drops late answers at 50 s.
     pub offer_life: Duration,
@@ -117,6 +119,7 @@ impl Default for Limits {
             link_buffer_high: 1 << 20,
             link_buffer_low: 256 << 10,
             message_bytes_max: 64 << 10,
+            message_bytes_max_own: 256 << 10,
             offer_life: seconds(50),
             connect_timeout: seconds(25),
             handshake_timeout: seconds(25),

@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::pieces::Bitfield;
 use crate::time::Moment;
 use crate::wire::extension::ExtendedHandshake;
-use crate::wire::{Decoder, Handshake, Message, Request};
+use crate::wire::{self, Decoder, Handshake, Message, Request};
 
 /// What a peer has.
 #[derive(Clone, Debug)]
@@ -56,8 +56,10 @@ pub struct Peer {
     pub link: LinkId,
     /// We made the offer.
     pub offered_by_us: bool,
-    /// The largest message the link takes.
-    message_max: usize,
+    /// The largest message its side of the link takes.
+    pub message_max: usize,
+    /// Bytes of a data-channel message to it.
+    message_bytes: usize,
     /// Cuts what it sends.
     pub decoder: Decoder,
     /// Its handshake.
@@ -106,7 +108,10 @@ pub struct Peer {
     pub pause_until: Moment,
     /// Control messages in the current second (threat-model P4).
     pub control: (u64, u32),
+    /// Data-channel messages to be sent, each of at most `message_bytes`.
     outgoing: VecDeque<Vec<u8>>,
+    /// News of pieces that the peer has itself: they go with the next message, or with the next tick.
+    news: Vec<u32>,
     /// Messages leave one by one until the peer's own show that its handlers run.
     separate: bool,
     /// `bufferedAmount` as far as we know.
@@ -115,11 +120,12 @@ pub struct Peer {
 
 impl Peer {
     /// A peer whose channel just opened.
-    pub fn new(link: LinkId, offered_by_us: bool, message_max: usize, now: Moment) -> Self {
+    pub fn new(link: LinkId, offered_by_us: bool, message_bytes: usize, now: Moment) -> Self {
         Self {
             link,
             offered_by_us,
-            message_max,
+            message_max: message_bytes,
+            message_bytes: message_bytes.max(1),
             decoder: Decoder::new(),
             handshake: None,
             extended: ExtendedHandshake::default(),
@@ -145,6 +151,7 @@ impl Peer {
             pause_until: now,
             control: (0, 0),
             outgoing: VecDeque::new(),
+            news: Vec::new(),
             separate: true,
             buffered: 0,
         }
@@ -178,6 +185,11 @@ impl Peer {
             Has::Known(_) | Has::Early { first: EarlyHas::All, .. } => 1.0,
             _ => 0.0,
         }
+    }
+
+    /// It runs what we run, as it says itself.
+    pub fn is_swarmreel(&self) -> bool {
+        self.extended.client.as_ref().is_some_and(|client| client.starts_with("Swarmreel "))
     }
 
     /// It runs webtorrent.js (BEP 20: `-WW`, and `-WD` for the desktop's).
@@ -224,11 +236,44 @@ impl Peer {
 
     // ---- what it is sent
 
+    /// Messages to it may be this long from now on.
+    pub fn widen(&mut self, message_bytes: usize) {
+        self.message_bytes = message_bytes.max(1);
+    }
+
     /// Queues a message.
     pub fn send(&mut self, message: &Message<'_>) {
-        match self.outgoing.back_mut() {
-            Some(last) if !self.separate && last.len() + 13 <= self.message_max => message.write(last),
-            _ => self.outgoing.push_back(message.to_bytes()),
+        if self.separate {
+            self.outgoing.push_back(Vec::new());
+        }
+        self.append(&message.to_bytes());
+    }
+
+    /// Queues a block.
+    pub fn send_block(&mut self, now: Moment, request: Request, data: &[u8]) {
+        self.append(&wire::piece_header(request.piece, request.begin, data.len()));
+        self.append(data);
+        self.up.add(now, data.len() as u64);
+    }
+
+    /// Queues the news of a piece that the peer has itself, which can wait.
+    pub fn send_news(&mut self, piece: u32) {
+        self.news.push(piece);
+    }
+
+    /// The channel is a byte stream: what does not fit in the last message goes on in the next.
+    fn append(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = self.outgoing.back().map_or(0, |last| self.message_bytes.saturating_sub(last.len()));
+            if room == 0 {
+                // Blocks come in runs: room for a whole message at once spares copying a growing one.
+                let capacity = if bytes.len() < 1024 { bytes.len() } else { self.message_bytes.min(1 << 18) };
+                self.outgoing.push_back(Vec::with_capacity(capacity));
+                continue;
+            }
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.outgoing.back_mut().expect("it has room").extend_from_slice(now);
+            bytes = later;
         }
     }
 
@@ -242,40 +287,25 @@ impl Peer {
         !self.outgoing.is_empty()
     }
 
+    /// News waits no longer.
+    pub fn flush_news(&mut self) {
+        for piece in std::mem::take(&mut self.news) {
+            self.send(&Message::Have(piece));
+        }
+    }
+
     /// The next data-channel message, if the link's buffer has room.
     pub fn next_message(&mut self, limits: &Limits, now: Moment) -> Option<Vec<u8>> {
         if self.buffered >= limits.link_buffer_high {
             return None;
         }
+        if self.has_outgoing() {
+            self.flush_news();
+        }
         let message = self.outgoing.pop_front()?;
-        let message = self.cut(message, limits);
         self.buffered += message.len();
         self.sent_at = now;
         Some(message)
-    }
-
-    /// The channel is a byte stream: what is longer than a message may be goes on in the next.
-    fn cut(&mut self, mut message: Vec<u8>, limits: &Limits) -> Vec<u8> {
-        let max = self.message_max.min(limits.message_bytes_max).max(1);
-        if message.len() > max {
-            self.outgoing.push_front(message.split_off(max));
-        }
-        message
-    }
-
-    /// Queues a block, in a message shared with the blocks before it as far as it stays whole.
-    pub fn send_block(&mut self, limits: &Limits, now: Moment, request: Request, data: &[u8]) {
-        let max = self.message_max.min(limits.message_bytes_max);
-        let block = Message::Piece { piece: request.piece, begin: request.begin, data };
-        match self.outgoing.back_mut() {
-            Some(last) if !self.separate && last.len() + data.len() + 13 <= max => block.write(last),
-            _ => {
-                let mut message = Vec::with_capacity(max.max(data.len() + 13));
-                block.write(&mut message);
-                self.outgoing.push_back(message);
-            }
-        }
-        self.up.add(now, data.len() as u64);
     }
 
     /// Bytes queued or in the channel's buffer.
@@ -293,5 +323,64 @@ impl Peer {
     /// Nothing came in answer to the outstanding requests for this long.
     pub fn stalled(&self, now: Moment) -> Duration {
         now.since(self.progress_at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Moment = Moment(0);
+
+    fn messages(peer: &mut Peer) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| peer.next_message(&Limits::default(), NOW)).collect()
+    }
+
+    #[test]
+    fn messages_are_apart_until_the_peer_has_spoken() {
+        let mut peer = Peer::new(LinkId(1), true, 65_536, NOW);
+        peer.send(&Message::HaveAll);
+        peer.send(&Message::Unchoke);
+        assert_eq!(messages(&mut peer).len(), 2);
+        peer.coalesce();
+        peer.send(&Message::HaveAll);
+        peer.send(&Message::Unchoke);
+        assert_eq!(messages(&mut peer), [[0, 0, 0, 1, 14, 0, 0, 0, 1, 1]]);
+    }
+
+    #[test]
+    fn blocks_fill_messages_and_go_on_in_the_next() {
+        let mut peer = Peer::new(LinkId(1), true, 40_000, NOW);
+        peer.coalesce();
+        let mut stream = Vec::new();
+        for block in 0..5u32 {
+            let data = vec![block as u8; 16_384];
+            let request = Request { piece: 7, begin: block * BLOCK_LENGTH, length: BLOCK_LENGTH };
+            Message::Piece { piece: 7, begin: request.begin, data: &data }.write(&mut stream);
+            peer.send_block(NOW, request, &data);
+        }
+        let sent = messages(&mut peer);
+        assert_eq!(sent.iter().map(Vec::len).collect::<Vec<_>>(), [40_000, 40_000, 5 * 16_397 - 80_000]);
+        assert_eq!(sent.concat(), stream);
+    }
+
+    #[test]
+    fn news_waits_for_company() {
+        let mut peer = Peer::new(LinkId(1), true, 65_536, NOW);
+        peer.coalesce();
+        peer.send_news(3);
+        assert!(messages(&mut peer).is_empty());
+        peer.send(&Message::Unchoke);
+        assert_eq!(messages(&mut peer).concat(), [&[0, 0, 0, 1, 1][..], &[0, 0, 0, 5, 4, 0, 0, 0, 3]].concat());
+    }
+
+    #[test]
+    fn nothing_is_sent_into_a_full_buffer() {
+        let mut peer = Peer::new(LinkId(1), true, 65_536, NOW);
+        peer.buffered = Limits::default().link_buffer_high;
+        peer.send(&Message::Unchoke);
+        assert!(messages(&mut peer).is_empty());
+        peer.buffered = 0;
+        assert_eq!(messages(&mut peer).len(), 1);
     }
 }

@@ -22,7 +22,8 @@ impl Torrent {
 
     /// A data channel is open. Both sides send their handshake at once, whoever offered (protocol.md §3.2).
     pub fn open(&mut self, now: Moment, link: LinkId, offered_by_us: bool, message_max: usize) {
-        let mut peer = Peer::new(link, offered_by_us, message_max, now);
+        let mut peer = Peer::new(link, offered_by_us, message_max.min(self.limits.message_bytes_max), now);
+        peer.message_max = message_max;
         let (info_hash, peer_id) = (self.info_hash, self.peer_id);
         peer.send(&Message::Handshake(Handshake { info_hash, peer_id, extensions: true, fast: true }));
         self.peers.insert(link, peer);
@@ -354,11 +355,13 @@ impl Torrent {
         let links: Vec<LinkId> = self.peers.keys().copied().collect();
         for link in links {
             let Some(peer) = self.peers.get_mut(&link).filter(|peer| peer.handshake.is_some()) else { continue };
-            peer.send(&Message::Have(piece.index()));
-            self.dirty.insert(link);
             if peer.has_piece(piece.index()) {
+                peer.send_news(piece.index());
                 peer.useful -= 1;
                 self.update_interest(now, link);
+            } else {
+                peer.send(&Message::Have(piece.index()));
+                self.dirty.insert(link);
             }
         }
     }
@@ -394,6 +397,9 @@ impl Torrent {
     fn extended_shaken(&mut self, now: Moment, link: LinkId, payload: &[u8]) -> Result<(), Drop> {
         let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
         peer.extended.merge(payload).ok_or("its extended handshake is unreadable")?;
+        if peer.is_swarmreel() {
+            peer.widen(peer.message_max.min(self.limits.message_bytes_max_own));
+        }
         if let (Phase::Resolving(resolver), Some(size)) = (&mut self.phase, peer.extended.metadata_size)
             && peer.extended.ut_metadata != 0
         {

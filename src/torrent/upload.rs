@@ -85,7 +85,7 @@ impl Torrent {
             let Some(bytes) = content.cached(piece) else { break };
             let begin = request.begin as usize;
             let data = &bytes[begin..begin + request.length as usize];
-            peer.send_block(&self.limits, now, request, data);
+            peer.send_block(now, request, data);
             self.up.add(now, data.len() as u64);
             peer.uploads.pop_front();
         }
@@ -120,6 +120,7 @@ impl Torrent {
         if peer.handshake.is_some() && now.since(peer.sent_at) >= limits.keep_alive && !peer.has_outgoing() {
             peer.send(&Message::KeepAlive);
         }
+        peer.flush_news();
         if peer.interesting && peer.choking_us && now.since(peer.interested_at) >= limits.interested_again {
             peer.interested_at = now;
             peer.send(&Message::Interested);

@@ -156,6 +156,16 @@ impl Message<'_> {
     }
 }
 
+/// The 13 bytes before a block of `length` bytes, so that the block itself need not be copied twice.
+pub fn piece_header(piece: u32, begin: u32, length: usize) -> [u8; 13] {
+    let mut header = [0; 13];
+    header[..4].copy_from_slice(&(9 + length as u32).to_be_bytes());
+    header[4] = 7;
+    header[5..9].copy_from_slice(&piece.to_be_bytes());
+    header[9..].copy_from_slice(&begin.to_be_bytes());
+    header
+}
+
 fn frame(out: &mut Vec<u8>, id: u8, numbers: &[u32], data: &[u8]) {
     let length = 1 + 4 * numbers.len() + data.len();
     out.extend_from_slice(&(length as u32).to_be_bytes());

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { bars, bestChannel, median, rounded } from "./bench/bars.mjs";
 import { channel, swarmreel, webtorrent } from "./bench/contenders.mjs";
 import { play, transfer } from "./bench/measure.mjs";
-import { bytes, media } from "./lib/media.mjs";
+import { media, randomMegabytes } from "./lib/media.mjs";
 
 const HELP = `usage: node bench.mjs [--runs N] [--quick] [--only NAME[,NAME]] [--megabytes N] [--large N]
   --runs N        rounds; the medians are printed (default 5)
@@ -58,7 +58,7 @@ async function measured(what, contender, run) {
 
 /** One round: everyone once. @param {Samples} samples @param {ReturnType<typeof options>} plan @param {number} round */
 async function playRound(samples, plan, round) {
-  const file = await bytes(plan.megabytes);
+  const file = await randomMegabytes(plan.megabytes);
   const film = await media("big-moov-first.mp4");
   const turn = round % plan.contenders.length;
   for (const contender of [...plan.contenders.slice(turn), ...plan.contenders.slice(0, turn)]) {
@@ -72,7 +72,7 @@ async function playRound(samples, plan, round) {
 /** How memory grows with the torrent: one run is enough, a peak repeats well. @param {Samples} samples @param {ReturnType<typeof options>} plan */
 async function weighLarge(samples, plan) {
   if (plan.large === 0) return;
-  const file = await bytes(plan.large);
+  const file = await randomMegabytes(plan.large);
   for (const contender of plan.contenders.filter(({ plays }) => plays)) {
     const sample = await measured(`${plan.large} MB`, contender, () => transfer(contender, file));
     record(samples, contender.name, { largePeakMegabytes: sample.peakMegabytes, largeMegabytesPerSecond: sample.megabytesPerSecond });

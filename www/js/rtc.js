@@ -204,11 +204,19 @@ export class Connections {
  */
 function gathered(pc) {
   return new Promise((resolve, reject) => {
-    const finish = () => (pc.localDescription ? resolve(pc.localDescription.sdp) : reject(new Error("closed")));
-    setTimeout(finish, GATHERING_MAX);
+    /** @type {ReturnType<typeof setTimeout>[]} */
+    const timers = [];
+    const finish = () => {
+      timers.forEach(clearTimeout);
+      pc.onicecandidate = pc.onicegatheringstatechange = null;
+      // A closed connection has nothing to describe, and in Firefox throws when asked.
+      if (pc.signalingState === "closed" || !pc.localDescription) reject(new Error("closed"));
+      else resolve(pc.localDescription.sdp);
+    };
+    timers.push(setTimeout(finish, GATHERING_MAX));
     pc.onicecandidate = ({ candidate }) => {
       if (!candidate) finish();
-      else if (candidate.type === "srflx") setTimeout(finish, GATHERING_AFTER_PUBLIC);
+      else if (candidate.type === "srflx") timers.push(setTimeout(finish, GATHERING_AFTER_PUBLIC));
     };
     pc.onicegatheringstatechange = () => pc.iceGatheringState === "complete" && finish();
     if (pc.iceGatheringState === "complete") finish();

@@ -23,7 +23,7 @@ import { typeOf } from "./types.js";
  * @property {Peer[]} peers
  * @property {number} connecting connections being negotiated
  * @property {{ working: number, total: number }} trackers
- * @property {number | null} timeToFirstFrame milliseconds from `add` to the first frame on the screen
+ * @property {number | null} timeToFirstFrame milliseconds from `add` to the first frame on the screen, or sound
  */
 
 /**
@@ -262,11 +262,10 @@ export class TorrentFile {
  * @param {() => void} heard
  */
 function notifyFirstFrame(video, heard) {
-  if ("requestVideoFrameCallback" in video) {
-    /** @type {HTMLVideoElement} */ (video).requestVideoFrameCallback(heard);
-  } else {
-    video.addEventListener("loadeddata", heard, { once: true });
-  }
+  const canTell = "requestVideoFrameCallback" in video;
+  if (canTell) /** @type {HTMLVideoElement} */ (video).requestVideoFrameCallback(heard);
+  const hasPicture = () => /** @type {HTMLVideoElement} */ (video).videoWidth > 0;
+  video.addEventListener("loadeddata", () => (canTell && hasPicture()) || heard(), { once: true });
 }
 
 /**

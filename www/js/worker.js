@@ -9,7 +9,7 @@
 /**
  * @typedef {object} Scope what is used of `DedicatedWorkerGlobalScope`, which the page's types know nothing of
  * @property {(message: unknown) => void} postMessage
- * @property {(type: string, listener: (event: { data: Message, reason: unknown }) => void) => void} addEventListener
+ * @property {(type: string, listener: (event: MessageEvent & PromiseRejectionEvent) => void) => void} addEventListener
  */
 const scope = /** @type {Scope} */ (/** @type {unknown} */ (globalThis));
 
@@ -28,7 +28,9 @@ scope.addEventListener("message", ({ data }) => {
   else loaded.then(() => engine && heed(engine, data));
 });
 
-scope.addEventListener("unhandledrejection", ({ reason }) => {
+scope.addEventListener("unhandledrejection", (event) => {
+  const { reason } = event;
+  event.preventDefault();
   scope.postMessage([{ crashed: { message: String(reason) } }]);
 });
 

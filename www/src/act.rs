@@ -72,7 +72,11 @@ impl Driver {
     pub(crate) fn tell(&mut self, event: Event) {
         let message = match event {
             Event::Ready(torrent) => facts::ready(&self.engine, torrent),
-            Event::Done(torrent) => Some(ToPage::Done { torrent: torrent.0 }),
+            Event::Done(torrent) => {
+                // Who has seen a film to its end may reload within the two seconds between saves.
+                self.stores.save();
+                Some(ToPage::Done { torrent: torrent.0 })
+            }
             Event::PeerJoined { torrent, peer_id, .. } => {
                 Some(ToPage::Peer { torrent: torrent.0, id: peer_id.to_hex() })
             }

@@ -62,6 +62,7 @@ async fn hash(call: u32, source: &Source, builder: &mut Builder) -> Result<(), S
             driver::enter(|driver| driver.outbox.say(&ToPage::Hashing { call, fraction }));
         }
     }
+    driver::enter(|driver| driver.outbox.say(&ToPage::Hashing { call, fraction: 1.0 }));
     Ok(())
 }
 

@@ -2,11 +2,12 @@
 // boxes (a binary clock), so a test can tell from pixels alone that the right frame is shown. `lib/watch.mjs` reads it.
 import { execFile } from "node:child_process";
 import { createHash, randomFill } from "node:crypto";
-import { createReadStream, existsSync } from "node:fs";
-import { mkdir, open, rename, stat } from "node:fs/promises";
+import { createReadStream, existsSync, rmSync } from "node:fs";
+import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
+import { atExit } from "./cleanup.mjs";
 import { FIXTURES } from "./paths.mjs";
 
 const run = promisify(execFile);
@@ -107,7 +108,8 @@ function format(name) {
 }
 
 /** @param {number} megabytes of 10^6 bytes @returns {Promise<Fixture>} random bytes, which nothing on the way can compress */
-export async function bytes(megabytes) {
+export async function randomMegabytes(megabytes) {
+  if (!(megabytes >= 1 && megabytes <= 10_000)) throw new Error(`${megabytes} MB is not a size to test with: 1 to 10000.`);
   const name = `random-${megabytes}-mb.bin`;
   const path = await made(name, "v1", async (temporary) => {
     const file = await open(temporary, "w");
@@ -133,8 +135,14 @@ async function made(name, recipe, make) {
   if (existsSync(path)) return path;
   await mkdir(folder, { recursive: true });
   const temporary = `${path}.${process.pid}.part`;
-  await make(temporary);
-  await rename(temporary, path); // A run that is interrupted leaves no half a fixture behind.
+  const takeBack = atExit(() => rmSync(temporary, { force: true }));
+  try {
+    await make(temporary);
+    await rename(temporary, path);
+  } finally {
+    await rm(temporary, { force: true }); // Half a fixture is none.
+    takeBack();
+  }
   return path;
 }
 

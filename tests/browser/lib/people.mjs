@@ -124,7 +124,8 @@ export async function arrive(kind, options = {}) {
     args: kind === "chromium" ? [...CHROMIUM_ARGS, ...(options.args ?? [])] : [],
     extraPrefsFirefox: { ...FIREFOX_PREFS, "browser.download.dir": home },
     defaultViewport: viewport,
-    protocolTimeout: 120_000,
+    // Scenes have deadlines of their own; a large torrent of the benchmark takes minutes.
+    protocolTimeout: 900_000,
   });
   const takeBack = atExit(() => {
     browser.process()?.kill("SIGKILL");

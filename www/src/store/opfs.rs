@@ -83,6 +83,11 @@ impl Opfs {
         self.piece_length = piece_length;
         let pieces = length.div_ceil(u64::from(piece_length.max(1)));
         self.bits.resize(usize::try_from(pieces.div_ceil(8)).unwrap_or(0), 0);
+        // Room for all of it is asked for once: each growing write would ask the browser anew. Without room for all,
+        // what fits is written as it comes.
+        if self.data.0.get_size().is_ok_and(|size| size < length as f64) {
+            let _ = self.data.0.truncate_with_f64(length as f64);
+        }
         // A failure here costs the next session a metadata exchange, no more.
         let _ = self.info.0.truncate_with_f64(info.len() as f64);
         self.used = self.info.write_at(0, info).is_ok();
