@@ -27,7 +27,6 @@ const STAGES: [Stage; 7] = [
 const WASM_TEST_TARGET: &str = "wasm32-wasip1";
 const WASM_RUNNER: &str = "CARGO_TARGET_WASM32_WASIP1_RUNNER";
 
-
 /// Runs these stages; none means all. Later stages run even if an earlier one fails.
 pub(crate) fn run_named(names: &[&str]) -> Result<()> {
     if let Some(unknown) = names.iter().find(|name| !STAGES.iter().any(|(stage, _)| stage == *name)) {
