@@ -69,13 +69,17 @@ async function playRound(samples, plan, round) {
   }
 }
 
-/** How memory grows with the torrent: one run is enough, a peak repeats well. @param {Samples} samples @param {ReturnType<typeof options>} plan */
+/** How memory grows with the torrent: one run, for it takes minutes. @param {Samples} samples @param {ReturnType<typeof options>} plan */
 async function weighLarge(samples, plan) {
   if (plan.large === 0) return;
   const file = await randomMegabytes(plan.large);
   for (const contender of plan.contenders.filter(({ plays }) => plays)) {
     const sample = await measured(`${plan.large} MB`, contender, () => transfer(contender, file));
-    record(samples, contender.name, { largePeakMegabytes: sample.peakMegabytes, largeMegabytesPerSecond: sample.megabytesPerSecond });
+    record(samples, contender.name, {
+      largePeakMegabytes: sample.peakMegabytes,
+      largeMedianMegabytes: sample.medianMegabytes,
+      largeMegabytesPerSecond: sample.megabytesPerSecond,
+    });
   }
 }
 

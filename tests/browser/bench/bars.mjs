@@ -33,6 +33,7 @@ export function bars(medians) {
     bar("longest task of a download, ms", ours.longestTaskMs, "at most", 50),
     bar("longest task of starting to play, ms", ours.playLongestTaskMs, "at most", 50),
     bar("peak memory, large torrent / small", ratio(ours.largePeakMegabytes, ours.peakMegabytes), "at most", 1.1),
+    bar("median memory, large torrent / small", ratio(ours.largeMedianMegabytes, ours.medianMegabytes), "at most", 1.1),
   ];
 }
 

@@ -1,4 +1,5 @@
 // One measured run of one contender. Invariant: a run has browsers, servers and profiles of its own; nothing is warm from the last.
+import { median } from "./bars.mjs";
 import { Stage } from "../lib/stage.mjs";
 import { Meter } from "../lib/process-tree.mjs";
 import { assertRightPicture, sight, watch } from "../lib/watch.mjs";
@@ -14,6 +15,8 @@ import { assertRightPicture, sight, watch } from "../lib/watch.mjs";
  * @property {number} connectMs from `add` to the open channel
  * @property {number} cpuSeconds of the downloader's whole browser, from `add` to the last byte
  * @property {number} peakMegabytes proportional set size of the downloader's whole browser
+ * @property {number} medianMegabytes the same, half of the time. The garbage collector's saw teeth are up to 60 MB high in any
+ *   page that receives that fast, and a long download meets more of them: its peak is higher though nothing grows
  * @property {number} grownMegabytes the peak less what the browser took before `add`
  * @property {number} longTasks on the downloader's page
  * @property {number} longestTaskMs
@@ -29,13 +32,15 @@ export async function transfer(contender, fixture) {
     const used = meter.stop();
     const tasks = await longTasks(session);
     const megabytes = fixture.length / 1e6;
+    const peak = Math.max(...used.memory);
     return {
       megabytesPerSecond: megabytes / ((times.doneAt - times.connectedAt) / 1000),
       megabytesPerSecondFromAdd: megabytes / ((times.doneAt - times.addedAt) / 1000),
       connectMs: times.connectedAt - times.addedAt,
       cpuSeconds: used.cpuSeconds,
-      peakMegabytes: used.peakBytes / 1e6,
-      grownMegabytes: (used.peakBytes - used.startBytes) / 1e6,
+      peakMegabytes: peak / 1e6,
+      medianMegabytes: median(used.memory) / 1e6,
+      grownMegabytes: (peak - used.memory[0]) / 1e6,
       longTasks: tasks.length,
       longestTaskMs: Math.max(0, ...tasks),
     };
