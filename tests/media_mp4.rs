@@ -598,7 +598,7 @@ fn mp3_comes_out_frame_by_frame() {
         let file = vector(name);
         let frames = mp3_frames(&file);
         let (mut player, opening) = opened(name);
-        assert_eq!(opening.init, []);
+        assert!(opening.init.is_empty());
         let segments = player.run().unwrap();
         assert_eq!(segments[0].timestamp_offset, Some(0));
         assert_eq!(appended(&segments), frames.concat(), "{name}");

@@ -56,6 +56,9 @@ export class Swarmreel {
    * @returns {Promise<Swarmreel>}
    */
   static async create(options = {}) {
+    if (!("RTCPeerConnection" in globalThis)) {
+      throw new SwarmreelError("no-webrtc", "This browser can't connect to other people's browsers: it has no WebRTC.");
+    }
     const trackers = options.trackers ?? [ownTracker()];
     const persistent = (options.storage ?? "opfs") === "opfs";
     const client = new Swarmreel(trackers);

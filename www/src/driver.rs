@@ -1,7 +1,7 @@
 //! The run loop: facts in, drain, one post to the page, one timer.
 //!
-//! Invariant: never re-entrant. Every browser event enters once, and asks for a drain that runs as a task of its own:
-//! all events that were waiting by then are handled before it, so that one drain answers them together.
+//! Invariant: never re-entrant. Every browser event enters once and is drained at once: a drain that has nothing to do
+//! costs less than one more task. One that takes long goes on in a task of its own, behind the events that wait.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -85,7 +85,7 @@ pub(crate) fn enter(act: impl FnOnce(&mut Driver)) {
     DRIVER.with_borrow_mut(|driver| {
         let driver = driver.as_mut().expect("events come after the start");
         act(driver);
-        driver.next_drain.ask();
+        driver.drain();
     });
 }
 

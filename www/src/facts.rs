@@ -62,7 +62,7 @@ pub(crate) fn kept_in_memory(torrent: TorrentId) -> ToPage {
         torrent: torrent.0,
         code: "storage-memory".to_owned(),
         message:
-            "The browser stores no files for this page, so the video is kept in memory and is gone when the tab closes."
+            "Nothing can be stored for this page (it is open twice, private, or not on a secure address), so the video is kept in memory and is gone when the tab closes."
                 .to_owned(),
     }
 }

@@ -1,4 +1,5 @@
-//! Runs the world on many seeds: `swarmreel-sim --seeds N [--from K]`, or on one: `swarmreel-sim --seed K`.
+//! Runs the world on many seeds: `swarmreel-sim --seeds N [--from K]`, or on one: `swarmreel-sim --seed K`. With
+//! `--traces N` it only prints the traces, to be compared with those of another platform.
 //!
 //! Each run is done twice, and must leave the same trace. Prints the failures with their seeds, and what the runs that
 //! went well say about watching: virtual time to the first frame, and the part of the time spent waiting.
@@ -14,33 +15,37 @@ use swarmreel_sim::plan::Plan;
 use swarmreel_sim::screen::Watched;
 use swarmreel_sim::world::{Report, run};
 
-const USAGE: &str = "usage: swarmreel-sim --seeds N [--from K] | --seed K";
+const USAGE: &str = "usage: swarmreel-sim --seeds N [--from K] | --seed K | --traces N";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match seeds(&arguments) {
-        Some(seeds) => run_all(seeds),
-        None => {
+    let pairs: Option<Vec<(&str, u64)>> = arguments.chunks(2).map(option).collect();
+    match pairs.as_deref() {
+        Some([("--seeds", count)]) => run_all(0..*count),
+        Some([("--seeds", count), ("--from", first)]) => run_all(*first..first + count),
+        Some([("--seed", seed)]) => run_all(*seed..seed + 1),
+        Some([("--traces", count)]) => print_traces(*count),
+        _ => {
             println!("{USAGE}");
             ExitCode::from(2)
         }
     }
 }
 
-/// What the arguments ask for.
-fn seeds(arguments: &[String]) -> Option<Range<u64>> {
-    let (mut from, mut count) = (0, None);
-    for pair in arguments.chunks(2) {
-        let [name, value] = pair else { return None };
-        let value: u64 = value.parse().ok()?;
-        match name.as_str() {
-            "--seeds" => count = Some(value),
-            "--from" => from = value,
-            "--seed" => (from, count) = (value, Some(1)),
-            _ => return None,
-        }
+fn option(pair: &[String]) -> Option<(&str, u64)> {
+    let [name, value] = pair else { return None };
+    Some((name, value.parse().ok()?))
+}
+
+fn print_traces(count: u64) -> ExitCode {
+    for seed in 0..count {
+        println!("seed {seed}: {}", hex(&run(&Plan::draw(seed))));
     }
-    Some(from..from + count?)
+    ExitCode::SUCCESS
+}
+
+fn hex(report: &Report) -> String {
+    report.trace.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn run_all(seeds: Range<u64>) -> ExitCode {
@@ -76,8 +81,7 @@ fn run_all(seeds: Range<u64>) -> ExitCode {
 }
 
 fn print_report(report: &Report) {
-    let trace: String = report.trace.iter().map(|byte| format!("{byte:02x}")).collect();
-    println!("trace {trace} of {} steps, {:.1} virtual seconds", report.steps, report.took.as_secs_f64());
+    println!("trace {} of {} steps, {:.1} virtual seconds", hex(report), report.steps, report.took.as_secs_f64());
     for (index, peer) in report.peers.iter().enumerate() {
         println!("{index}: {peer:?}");
     }

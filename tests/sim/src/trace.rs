@@ -23,6 +23,13 @@ pub struct Trace {
     logs: bool,
 }
 
+impl Default for Trace {
+    /// The trace of a run that has not begun.
+    fn default() -> Self {
+        Self { hash: Sha1::new(), steps: 0, logs: std::env::var_os(LOG).is_some() }
+    }
+}
+
 impl Write for Trace {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.hash.update(text.as_bytes());
@@ -31,11 +38,6 @@ impl Write for Trace {
 }
 
 impl Trace {
-    /// The trace of a run that has not begun.
-    pub fn new() -> Self {
-        Self { hash: Sha1::new(), steps: 0, logs: std::env::var_os(LOG).is_some() }
-    }
-
     /// Notes a fact told to an engine.
     pub fn fact(&mut self, now: Moment, node: NodeId, fact: &Fact) {
         match fact {
@@ -107,7 +109,7 @@ mod tests {
     use super::*;
 
     fn digest(facts: &[Fact]) -> Digest {
-        let mut trace = Trace::new();
+        let mut trace = Trace::default();
         for fact in facts {
             trace.fact(Moment(1), NodeId(0), fact);
         }

@@ -122,7 +122,7 @@ impl<'p> World<'p> {
         for (index, peer) in plan.peers.iter().enumerate() {
             queue.after(peer.joins, Event::Join(index));
         }
-        let (content, nodes, trace) = (Rc::new(content), BTreeMap::new(), Trace::new());
+        let (content, nodes, trace) = (Rc::new(content), BTreeMap::new(), Trace::default());
         Self { plan, limits, content, queue, net, signaling, people, nodes, owners: Vec::new(), trace }
     }
 
