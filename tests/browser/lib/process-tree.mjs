@@ -85,7 +85,9 @@ export class Meter {
     this.#timer = setInterval(() => this.#samples.push(memoryBytes(root)), everyMs);
   }
 
-  /** @returns {{ cpuSeconds: number, memory: number[] }} used since the meter was made; bytes, the first from the start */
+  /**
+   * @returns {{ cpuSeconds: number, memory: number[] }} used since the meter was made; bytes, the first from the start
+   */
   stop() {
     clearInterval(this.#timer);
     const used = cpuSeconds(this.#root) - this.#startSeconds;
