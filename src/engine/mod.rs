@@ -27,8 +27,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// Why a `Command` was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandError {
-    /// For programs: `bad-magnet`, `bad-torrent`, `unknown-torrent`, `no-such-file`, `not-ready`, `too-many`,
-    /// `already-added`.
+    /// For programs: `bad-magnet`, `bad-torrent`, `unknown-torrent`, `no-such-file`, `not-ready`, `too-many`.
     pub code: &'static str,
     /// One sentence for a person.
     pub message: String,
@@ -254,12 +253,10 @@ impl Engine {
 
     fn seed(&mut self, now: Moment, metainfo: Metainfo, trackers: &[String]) -> Result<TorrentId, CommandError> {
         let urls: Vec<String> = metainfo.trackers.iter().chain(trackers).cloned().collect();
-        if let Some(id) = self.torrent_of(metainfo.info_hash) {
-            let complete = self.torrents.get(&id).is_some_and(Torrent::is_complete);
-            let words = "This is being downloaded already; remove it first to share your own copy.";
-            return if complete { Ok(id) } else { Err(CommandError::new("already-added", words)) };
-        }
-        let id = self.plant(metainfo.info_hash, metainfo.web_seeds.clone(), &urls)?;
+        let id = match self.torrent_of(metainfo.info_hash) {
+            Some(id) => id,
+            None => self.plant(metainfo.info_hash, metainfo.web_seeds.clone(), &urls)?,
+        };
         if let Some(torrent) = self.torrents.get_mut(&id) {
             torrent.seed(now, metainfo);
         }

@@ -203,8 +203,15 @@ impl Pieces {
         }
     }
 
-    /// Everything is stored already: a seed.
+    /// Everything is stored already: a seed. What was on its way in is dropped.
+    ///
+    /// # Panics
+    /// If blocks are still asked for.
     pub fn keep_all(&mut self) {
+        self.requests.check_empty();
+        self.partial.clear();
+        self.partial_bytes = 0;
+        self.suspects.clear();
         self.geometry.all().for_each(|piece| self.set_status(piece, Status::Kept));
     }
 

@@ -63,6 +63,15 @@ impl Content {
         self.pieces.have().is_full()
     }
 
+    /// The driver's store has everything from now on. The pieces that were not verified before.
+    pub(super) fn keep_all(&mut self) -> Vec<Piece> {
+        let new = self.pieces.geometry().all().filter(|piece| !self.pieces.has(*piece)).collect();
+        self.claims.clear();
+        self.storage_full = false;
+        self.pieces.keep_all();
+        new
+    }
+
     // ---- resuming
 
     /// An earlier session says that it stored these pieces.

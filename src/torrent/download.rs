@@ -176,6 +176,12 @@ impl Torrent {
         }
     }
 
+    /// Takes back everything that was asked of anyone.
+    pub(super) fn take_all_back(&mut self) {
+        let links: Vec<LinkId> = self.peers.keys().copied().collect();
+        links.into_iter().for_each(|link| self.take_back(link, |_| false));
+    }
+
     /// After a jump to what is not there: all requests make way for it, and are made again behind it.
     pub(super) fn cancel_unwanted(&mut self) {
         let Phase::Sharing(content) = &self.phase else { return };

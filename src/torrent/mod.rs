@@ -122,11 +122,20 @@ impl Torrent {
         }
     }
 
-    /// Everything is in the driver's store from the start.
+    /// Everything is in the driver's store from now on: from the start, or because the user has the file of what was being
+    /// downloaded.
     pub fn seed(&mut self, now: Moment, metainfo: Metainfo) {
         if matches!(self.phase, Phase::Resolving(_)) {
             self.begin(now, metainfo, true);
+            return;
         }
+        self.take_all_back();
+        let Phase::Sharing(content) = &mut self.phase else { return };
+        for piece in content.keep_all() {
+            self.announce_piece(now, piece);
+        }
+        self.moved = true;
+        self.completed();
     }
 
     /// The metadata is checked: from now on there are pieces.
@@ -257,7 +266,10 @@ impl Torrent {
         }
         match Metainfo::from_info(info, self.trackers.clone(), self.web_seeds.clone()) {
             Ok(metainfo) => self.begin(now, metainfo, false),
-            Err(error) => self.warn("bad-torrent", format!("The torrent's own description is unusable: {error}.")),
+            Err(error) => {
+                let (torrent, message) = (self.id, format!("The torrent's own description is unusable: {error}."));
+                self.outbox.push(Output::Tell(Event::Failed { torrent, code: "bad-torrent", message }));
+            }
         }
     }
 
