@@ -57,6 +57,8 @@ pub struct Engine {
     /// Torrents, plays and reads share one count.
     next_id: u32,
     tick_at: Moment,
+    /// No offer is made before this.
+    offers_from: Moment,
     outputs: VecDeque<Output>,
     /// Inputs came since the last flush.
     stirred: bool,
@@ -82,6 +84,7 @@ impl Engine {
             next_socket: 0,
             next_id: 0,
             tick_at: now + TICK,
+            offers_from: now,
             outputs: VecDeque::new(),
             stirred: false,
         }
@@ -165,7 +168,7 @@ impl Engine {
             Input::Position { play, time, .. } => {
                 return self.with_play(play, |torrent| torrent.position(play, time));
             }
-            Input::Seek { play, to } => return self.with_play(play, |torrent| torrent.seek(play, to)),
+            Input::Seek { play, to } => return self.with_play(play, |torrent| torrent.seek(now, play, to)),
         }
         self.announce(now);
     }

@@ -330,7 +330,19 @@ impl Pieces {
         for block in &blocks {
             self.release(*block, link);
         }
+        self.abandon(link);
         blocks
+    }
+
+    /// A link will not go on with the suspect pieces that only it may send: they are free for another.
+    pub fn abandon(&mut self, link: LinkId) {
+        let sole = |(piece, suspect): (&Piece, &Suspect)| (suspect.sole_source == Some(link)).then_some(*piece);
+        let left: Vec<Piece> = self.suspects.iter().filter_map(sole).collect();
+        for piece in left {
+            if self.partial.contains_key(&piece) && self.requests.of_piece(piece).is_empty() {
+                self.forget_partial(piece);
+            }
+        }
     }
 
     fn forget_partial(&mut self, piece: Piece) {
@@ -528,6 +540,20 @@ mod tests {
         pieces.ask(second, A, NOW);
         pieces.release_link(A);
         pieces.check();
+        assert_eq!(pieces.free_blocks(piece, B).len(), 3);
+    }
+
+    #[test]
+    fn a_suspect_piece_is_free_again_when_its_sole_source_leaves_with_nothing_outstanding() {
+        let mut pieces = pieces();
+        give(&mut pieces, 1, 0, A, 0);
+        give(&mut pieces, 1, 1, B, 1);
+        give(&mut pieces, 1, 2, A, 0);
+        give(&mut pieces, 1, 0, A, 0);
+        assert_eq!(pieces.outstanding(A), 0);
+        pieces.release_link(A);
+        pieces.check();
+        let piece = pieces.geometry().piece(1).unwrap();
         assert_eq!(pieces.free_blocks(piece, B).len(), 3);
     }
 

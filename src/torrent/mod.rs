@@ -129,7 +129,7 @@ impl Torrent {
             self.begin(now, metainfo, true);
             return;
         }
-        self.take_all_back();
+        self.take_all_back(now);
         let Phase::Sharing(content) = &mut self.phase else { return };
         for piece in content.keep_all() {
             self.announce_piece(now, piece);
@@ -391,12 +391,12 @@ impl Torrent {
     }
 
     /// The user jumped.
-    pub fn seek(&mut self, play: PlayId, to: Duration) {
+    pub fn seek(&mut self, now: Moment, play: PlayId, to: Duration) {
         if let Some(play) = self.plays.get_mut(&play) {
             play.seek(to);
             self.moved = true;
             self.advance();
-            self.cancel_unwanted();
+            self.cancel_unwanted(now);
         }
     }
 
@@ -518,6 +518,12 @@ fn wishes<'a>(
         }
     };
     let mut ahead = Vec::new();
+    // When nothing more can be stored, what is fetched ahead must fit in the cache until it is used.
+    let mut limits = limits.clone();
+    if content.storage_full {
+        limits.ahead_bytes = limits.cache_bytes_max as u64 / 4;
+    }
+    let limits = &limits;
     for play in plays {
         let (urgent, next) = play.wants(limits);
         urgent.iter().for_each(&mut urge);

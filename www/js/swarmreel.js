@@ -46,7 +46,7 @@ export class Swarmreel {
   #torrents = new Map();
   /** @type {Map<number, { torrent: Torrent, player: import("./player.js").Player }>} */
   #plays = new Map();
-  /** @type {Map<number, import("./reader.js").Reader>} */
+  /** @type {Map<number, { torrent: Torrent, reader: import("./reader.js").Reader }>} */
   #reads = new Map();
   #destroyed = false;
 
