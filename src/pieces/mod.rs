@@ -18,6 +18,11 @@ use crate::hash::{Digest, sha1};
 use crate::ids::LinkId;
 use crate::time::Moment;
 
+/// Bytes of a run of pieces that are fetched in order.
+const RUN_BYTES: u32 = 4 << 20;
+/// And at least so many runs, so that peers who begin together have something to exchange.
+const RUNS_MIN: u32 = 32;
+
 /// Where a piece stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -83,9 +88,12 @@ pub struct Pieces {
     suspects: BTreeMap<Piece, Suspect>,
     /// How many connected peers that lack something have each piece. Peers that have all change no order.
     availability: Vec<u16>,
-    /// The missing pieces, rarest first, then in a drawn order.
+    /// The missing pieces, rarest first, then run by run in a drawn order.
     rarest: BTreeSet<(u16, u32, Piece)>,
     shuffle: u32,
+    /// Neighbouring pieces that are fetched together: a seeder reads its file megabytes at a time, and reading one for
+    /// each piece of it, in a random order, costs more than sending it.
+    run: u32,
 }
 
 impl Pieces {
@@ -109,6 +117,7 @@ impl Pieces {
             availability: vec![0; count as usize],
             rarest: BTreeSet::new(),
             shuffle,
+            run: (RUN_BYTES / geometry.piece_length()).min(count / RUNS_MIN).max(1),
         };
         pieces.rarest = geometry.all().map(|piece| pieces.rank(piece)).collect();
         pieces
@@ -150,8 +159,8 @@ impl Pieces {
     }
 
     fn rank(&self, piece: Piece) -> (u16, u32, Piece) {
-        // Fibonacci hashing: an order that looks random and differs between peers, without a table.
-        let drawn = (piece.index() ^ self.shuffle).wrapping_mul(0x9e37_79b9);
+        // Fibonacci hashing: an order of runs that looks random and differs between peers, without a table.
+        let drawn = (piece.index() / self.run ^ self.shuffle).wrapping_mul(0x9e37_79b9);
         (self.availability[piece.index() as usize], drawn, piece)
     }
 
