@@ -16,7 +16,8 @@ pub enum Command {
         /// Announce to these WebSocket trackers (`ws:` or `wss:`) besides those the source names.
         trackers: Vec<String>,
     },
-    /// Serve content that the driver has in full: its store answers every `Load` of this torrent.
+    /// Serve content that the driver has in full: its store answers every `Load` of this torrent from now on. A
+    /// download of the same content becomes complete.
     Seed {
         /// Made by `metainfo::Builder` from the content.
         metainfo: Box<Metainfo>,

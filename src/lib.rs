@@ -20,11 +20,11 @@
 //!
 //! | layer | modules | what they know |
 //! |---|---|---|
-//! | 0 | [`ids`] [`time`] [`rng`] [`hash`] [`limits`] | names, moments, chance, digests, numbers |
-//! | 1 | [`bencode`] [`geometry`] [`names`] | encodings and arithmetic |
-//! | 2 | [`magnet`] [`metainfo`] [`wire`] [`tracker::message`] [`media`] | formats on bytes |
-//! | 3 | [`pieces`] [`tracker::session`] [`input`] [`output`] | what we have, what is asked; what goes in and out |
-//! | 4 | [`picker`] [`peer`] | which block next; one connected peer |
+//! | 0 | [`ids`] [`time`] [`hash`] [`limits`] | names, moments, digests, numbers |
+//! | 1 | [`rng`] [`bencode`] [`geometry`] [`names`] | chance, encodings, arithmetic |
+//! | 2 | [`magnet`] [`wire`] [`tracker::message`] [`media`] | formats on bytes |
+//! | 3 | [`metainfo`] [`pieces`] [`tracker`] | torrents; what we have and what is asked; our side of a tracker |
+//! | 4 | [`picker`] [`peer`] [`input`] [`output`] | which block next; one connected peer; what goes in and out |
 //! | 5 | [`torrent`] | one swarm |
 //! | 6 | [`engine`] | everything together |
 #![forbid(unsafe_code)]

@@ -26,6 +26,8 @@ pub struct Limits {
 
     /// An unanswered offer is closed after this long: webtorrent.js drops late answers at 50 s.
     pub offer_life: Duration,
+    /// An offer that has no answer after this long has probably reached nobody.
+    pub offer_hope: Duration,
     /// From an answer to the open channel: webtorrent.js's figure.
     pub connect_timeout: Duration,
     /// From the open channel to the handshake: webtorrent.js's figure.
@@ -39,6 +41,10 @@ pub struct Limits {
     pub offers_per_announce: usize,
     /// An announce waits this long for offers that are being made: candidates take up to seconds to gather.
     pub offers_patience: Duration,
+    /// How long a first announce waits for its offer.
+    pub offer_patience: Duration,
+    /// Bytes of session descriptions in one announce: aquatic takes frames of 16 KiB.
+    pub offers_bytes_max: usize,
     /// Links a torrent strives for; more are accepted up to `links_per_torrent_max`.
     pub links_wanted: usize,
     /// Longest time between announces: proxies cut sockets that are idle for 100 s (protocol.md §1.12).
@@ -63,6 +69,12 @@ pub struct Limits {
     /// Messages other than blocks, requests and news of pieces, in a second, beyond which a link is closed
     /// (threat-model P4).
     pub control_per_second_max: u32,
+    /// Messages that set anew what a peer has: bitfields, have-alls, a seed's losses. Each costs work for every piece.
+    pub has_resets_max: u32,
+    /// A cancelled block is not asked of the same link again for this long: it may be on its way.
+    pub cancelled_life: Duration,
+    /// After an offer could not be made, none is tried for this long.
+    pub offer_pause: Duration,
     /// `interested` is said again after this long without an unchoke (protocol.md §3.3).
     pub interested_again: Duration,
     /// A link that rejected a request is asked for nothing for this long.
@@ -121,12 +133,15 @@ impl Default for Limits {
             message_bytes_max: 64 << 10,
             message_bytes_max_own: 256 << 10,
             offer_life: seconds(50),
+            offer_hope: seconds(15),
             connect_timeout: seconds(25),
             handshake_timeout: seconds(25),
             silence_timeout: seconds(150),
             keep_alive: seconds(55),
             offers_per_announce: 5,
             offers_patience: seconds(2),
+            offer_patience: seconds(6),
+            offers_bytes_max: 14 << 10,
             links_wanted: 30,
             announce_interval_max: seconds(90),
             announce_interval_min: seconds(20),
@@ -138,6 +153,9 @@ impl Default for Limits {
             pipeline_span: seconds(1),
             request_bytes_max: 128 << 10,
             control_per_second_max: 2000,
+            has_resets_max: 16,
+            cancelled_life: seconds(2),
+            offer_pause: seconds(5),
             interested_again: seconds(8),
             reject_pause: Duration::from_millis(500),
             invalid_requests_max: 300,

@@ -186,6 +186,15 @@ pub enum Event {
         /// For a person.
         message: String,
     },
+    /// The torrent can't go on: its metadata is what the info hash names, and makes no sense.
+    Failed {
+        /// Which torrent.
+        torrent: TorrentId,
+        /// For programs: `bad-torrent`.
+        code: &'static str,
+        /// For a person.
+        message: String,
+    },
     /// A play can't go on. The file can still be saved.
     PlayFailed {
         /// Which play.

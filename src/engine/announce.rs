@@ -64,6 +64,10 @@ impl Engine {
 
     pub(super) fn socket_closed(&mut self, now: Moment, socket: SocketId) {
         let Some(id) = self.tracker_of(socket) else { return };
+        // Our next connection has another id: answers to what went out over this one never arrive.
+        for link in self.links.announced_to(id) {
+            self.close_link(link);
+        }
         let Some(session) = self.trackers.get_mut(&id) else { return };
         session.closed(now, &self.limits, &mut self.rng);
         let (url, members): (String, Vec<InfoHash>) = (session.url().to_string(), session.members().collect());
@@ -114,10 +118,14 @@ impl Engine {
         if session_waits(now, &due, ready.len(), coming, &self.limits) {
             return;
         }
-        let mut offers = Vec::new();
+        let (mut offers, mut bytes) = (Vec::new(), 0);
         for link in ready {
+            bytes += self.links.get(link).map_or(0, |entry| entry.stage.sdp_bytes());
+            if !offers.is_empty() && bytes > self.limits.offers_bytes_max {
+                break;
+            }
             let offer_id = OfferId(self.rng.bytes20());
-            if let Some(Stage::Ready { sdp }) = self.links.advance(link, now, Stage::Announced { offer_id }) {
+            if let Some(Stage::Ready { sdp }) = self.links.advance(link, now, Stage::Announced { offer_id, tracker }) {
                 offers.push((offer_id, sdp));
             }
         }
@@ -135,7 +143,7 @@ impl Engine {
     /// How many offers an announce should carry. Before the tracker has said how many peers there are, a leecher
     /// sends one: connections cost the page time just when the first frame waits for it.
     fn offers_wanted(&self, session: &Session, id: TorrentId, info_hash: InfoHash, complete: bool) -> usize {
-        let links = self.links.count(id, |stage| !matches!(stage, Stage::Offering | Stage::Ready { .. }));
+        let links = self.links.met(id, self.now, &self.limits);
         let room = self.limits.links_wanted.saturating_sub(links).min(self.limits.offers_per_announce);
         match session.others(info_hash) {
             None if complete => 0,
@@ -217,10 +225,10 @@ impl Engine {
         let Some(id) = self.torrent_of(info_hash) else { return };
         let seeding = self.torrents.get(&id).is_some_and(|torrent| torrent.is_complete());
         // The counts include us.
-        let others = if seeding { incomplete } else { (complete + incomplete).saturating_sub(1) };
+        let others = if seeding { incomplete } else { complete.saturating_add(incomplete).saturating_sub(1) };
         let Some(session) = self.trackers.get_mut(&tracker) else { return };
         if session.answered(info_hash, interval, others, &self.limits, &mut self.rng) {
-            let links = self.links.count(id, |stage| !matches!(stage, Stage::Offering | Stage::Ready { .. }));
+            let links = self.links.met(id, now, &self.limits);
             if (others as usize) > links && links < self.limits.links_wanted {
                 session.hurry(info_hash, now);
             }
@@ -238,7 +246,7 @@ impl Engine {
     ) {
         let Some(id) = self.torrent_of(info_hash) else { return };
         let ourselves = self.trackers.values().any(|session| session.peer_id() == peer_id);
-        let known = self.links.of(id).any(|(_, link)| link.remote == Some((tracker, peer_id)));
+        let known = self.links.of(id).any(|(_, link)| link.remote.is_some_and(|(_, known)| known == peer_id));
         let answering = self.links.count(id, |stage| matches!(stage, Stage::Answering { .. }));
         if ourselves || known || answering >= self.limits.answering_per_torrent_max || !self.has_room(id) {
             return;
@@ -277,7 +285,7 @@ impl Engine {
 
     /// Asks the driver for one more offer.
     pub(super) fn offer(&mut self, now: Moment, id: TorrentId) {
-        if self.has_room(id) {
+        if self.has_room(id) && now >= self.offers_from {
             let link = self.links.mint(now, id, Stage::Offering, None);
             self.act(Action::Offer(link));
         }
@@ -319,6 +327,10 @@ impl Engine {
 
     pub(super) fn link_closed(&mut self, link: LinkId) {
         let Some(entry) = self.links.remove(link) else { return };
+        if entry.stage == Stage::Offering {
+            // The browser makes no connections now: asked again at once, it would refuse at once.
+            self.offers_from = self.now + self.limits.offer_pause;
+        }
         if let Some(torrent) = self.torrents.get_mut(&entry.torrent) {
             torrent.link_closed(link);
         }
@@ -339,11 +351,11 @@ impl Engine {
         }
         let leechers = self.torrents.iter().filter(|(_, torrent)| !torrent.is_complete());
         for (id, info_hash) in leechers.map(|(id, torrent)| (*id, torrent.info_hash())) {
-            let met = self.links.count(id, |stage| !matches!(stage, Stage::Offering | Stage::Ready { .. }));
+            let met = self.links.met(id, now, &self.limits);
             let pending = self.links.count(id, |stage| matches!(stage, Stage::Announced { .. }));
             for session in self.trackers.values_mut() {
                 let others = session.others(info_hash).unwrap_or(0) as usize;
-                let misses_peers = met == pending || met < others.min(self.limits.links_wanted);
+                let misses_peers = met <= pending || met < others.min(self.limits.links_wanted);
                 if let (true, Some(last)) = (misses_peers, session.last(info_hash)) {
                     session.hurry(info_hash, last + self.limits.announce_interval_min);
                 }
@@ -367,6 +379,7 @@ impl Engine {
 /// The first announce waits for one offer only, and the next ones for all that are coming, though not for long:
 /// what is not in an announce may wait for the interval.
 fn session_waits(now: Moment, due: &Due, ready: usize, coming: usize, limits: &Limits) -> bool {
-    let is_patient = !due.first && now.since(due.since) < limits.offers_patience;
-    coming > 0 && !due.completes && (ready == 0 || is_patient)
+    let patience = if ready == 0 { limits.offer_patience } else { limits.offers_patience };
+    let waits = ready == 0 || !due.first;
+    coming > 0 && !due.completes && waits && now.since(due.since) < patience
 }

@@ -20,14 +20,21 @@ pub(super) enum Stage {
     Offering,
     /// The offer waits for an announce.
     Ready { sdp: String },
-    /// The offer is out.
-    Announced { offer_id: OfferId },
+    /// The offer is out, by this tracker.
+    Announced { offer_id: OfferId, tracker: TrackerId },
     /// The driver makes an answer to a remote offer.
     Answering { offer_id: OfferId },
     /// Both descriptions are known: the connection is being made.
     Connecting,
     /// The channel is open: the torrent has it.
     Open,
+}
+
+impl Stage {
+    /// Bytes of an offer that waits.
+    pub(super) fn sdp_bytes(&self) -> usize {
+        if let Stage::Ready { sdp } = self { sdp.len() } else { 0 }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -95,7 +102,24 @@ impl Links {
 
     /// The link whose offer a remote answer names.
     pub(super) fn announced(&self, torrent: TorrentId, offer_id: OfferId) -> Option<LinkId> {
-        self.of(torrent).find(|(_, link)| link.stage == Stage::Announced { offer_id }).map(|(id, _)| id)
+        let named = |stage: &Stage| matches!(stage, Stage::Announced { offer_id: own, .. } if *own == offer_id);
+        self.of(torrent).find(|(_, link)| named(&link.stage)).map(|(id, _)| id)
+    }
+
+    /// Links whose offer went out by this tracker.
+    pub(super) fn announced_to(&self, by: TrackerId) -> Vec<LinkId> {
+        let out = |stage: &Stage| matches!(stage, Stage::Announced { tracker, .. } if *tracker == by);
+        self.links.iter().filter(|(_, link)| out(&link.stage)).map(|(id, _)| *id).collect()
+    }
+
+    /// Peers of a torrent that are met or soon will be. An offer without an answer for a while reached nobody.
+    pub(super) fn met(&self, torrent: TorrentId, now: Moment, limits: &Limits) -> usize {
+        let counts = |link: &Link| match link.stage {
+            Stage::Offering | Stage::Ready { .. } => false,
+            Stage::Announced { .. } => now.since(link.since) < limits.offer_hope,
+            Stage::Answering { .. } | Stage::Connecting | Stage::Open => true,
+        };
+        self.of(torrent).filter(|(_, link)| counts(link)).count()
     }
 
     /// Links that have been in their stage for too long.

@@ -27,8 +27,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// Why a `Command` was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandError {
-    /// For programs: `bad-magnet`, `bad-torrent`, `unknown-torrent`, `no-such-file`, `not-ready`, `too-many`,
-    /// `already-added`.
+    /// For programs: `bad-magnet`, `bad-torrent`, `unknown-torrent`, `no-such-file`, `not-ready`, `too-many`.
     pub code: &'static str,
     /// One sentence for a person.
     pub message: String,
@@ -58,6 +57,8 @@ pub struct Engine {
     /// Torrents, plays and reads share one count.
     next_id: u32,
     tick_at: Moment,
+    /// No offer is made before this.
+    offers_from: Moment,
     outputs: VecDeque<Output>,
     /// Inputs came since the last flush.
     stirred: bool,
@@ -83,6 +84,7 @@ impl Engine {
             next_socket: 0,
             next_id: 0,
             tick_at: now + TICK,
+            offers_from: now,
             outputs: VecDeque::new(),
             stirred: false,
         }
@@ -166,7 +168,7 @@ impl Engine {
             Input::Position { play, time, .. } => {
                 return self.with_play(play, |torrent| torrent.position(play, time));
             }
-            Input::Seek { play, to } => return self.with_play(play, |torrent| torrent.seek(play, to)),
+            Input::Seek { play, to } => return self.with_play(play, |torrent| torrent.seek(now, play, to)),
         }
         self.announce(now);
     }
@@ -254,12 +256,10 @@ impl Engine {
 
     fn seed(&mut self, now: Moment, metainfo: Metainfo, trackers: &[String]) -> Result<TorrentId, CommandError> {
         let urls: Vec<String> = metainfo.trackers.iter().chain(trackers).cloned().collect();
-        if let Some(id) = self.torrent_of(metainfo.info_hash) {
-            let complete = self.torrents.get(&id).is_some_and(Torrent::is_complete);
-            let words = "This is being downloaded already; remove it first to share your own copy.";
-            return if complete { Ok(id) } else { Err(CommandError::new("already-added", words)) };
-        }
-        let id = self.plant(metainfo.info_hash, metainfo.web_seeds.clone(), &urls)?;
+        let id = match self.torrent_of(metainfo.info_hash) {
+            Some(id) => id,
+            None => self.plant(metainfo.info_hash, metainfo.web_seeds.clone(), &urls)?,
+        };
         if let Some(torrent) = self.torrents.get_mut(&id) {
             torrent.seed(now, metainfo);
         }

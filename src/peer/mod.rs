@@ -5,7 +5,7 @@
 
 mod rate;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 pub use rate::Rate;
@@ -84,8 +84,8 @@ pub struct Peer {
     pub snubbed: bool,
     /// Requests it made and we have not answered, oldest first.
     pub uploads: VecDeque<Request>,
-    /// Blocks that we asked for and then cancelled: they may still arrive.
-    pub cancelled: BTreeSet<Block>,
+    /// Blocks that we asked for and then cancelled, and when: they may still arrive, or be rejected.
+    pub cancelled: BTreeMap<Block, Moment>,
     /// Payload from it.
     pub down: Rate,
     /// Payload to it.
@@ -102,6 +102,8 @@ pub struct Peer {
     pub sent_at: Moment,
     /// Bytes it sent that nobody asked for.
     pub waste: u64,
+    /// Messages that set anew what it has: each costs us work for every piece (threat-model P4).
+    pub has_resets: u32,
     /// Requests that made no sense.
     pub invalid_requests: u32,
     /// It rejected a request: nothing is asked of it before this.
@@ -138,7 +140,7 @@ impl Peer {
             interested_at: now,
             snubbed: false,
             uploads: VecDeque::new(),
-            cancelled: BTreeSet::new(),
+            cancelled: BTreeMap::new(),
             down: Rate::default(),
             up: Rate::default(),
             blocks: 0,
@@ -147,6 +149,7 @@ impl Peer {
             heard_at: now,
             sent_at: now,
             waste: 0,
+            has_resets: 0,
             invalid_requests: 0,
             pause_until: now,
             control: (0, 0),

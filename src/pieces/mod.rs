@@ -18,6 +18,11 @@ use crate::hash::{Digest, sha1};
 use crate::ids::LinkId;
 use crate::time::Moment;
 
+/// Bytes of a run of pieces that are fetched in order.
+const RUN_BYTES: u32 = 4 << 20;
+/// And at least so many runs, so that peers who begin together have something to exchange.
+const RUNS_MIN: u32 = 32;
+
 /// Where a piece stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -83,9 +88,12 @@ pub struct Pieces {
     suspects: BTreeMap<Piece, Suspect>,
     /// How many connected peers that lack something have each piece. Peers that have all change no order.
     availability: Vec<u16>,
-    /// The missing pieces, rarest first, then in a drawn order.
+    /// The missing pieces, rarest first, then run by run in a drawn order.
     rarest: BTreeSet<(u16, u32, Piece)>,
     shuffle: u32,
+    /// Neighbouring pieces that are fetched together: a seeder reads its file megabytes at a time, and reading one for
+    /// each piece of it, in a random order, costs more than sending it.
+    run: u32,
 }
 
 impl Pieces {
@@ -109,6 +117,7 @@ impl Pieces {
             availability: vec![0; count as usize],
             rarest: BTreeSet::new(),
             shuffle,
+            run: (RUN_BYTES / geometry.piece_length()).min(count / RUNS_MIN).max(1),
         };
         pieces.rarest = geometry.all().map(|piece| pieces.rank(piece)).collect();
         pieces
@@ -150,8 +159,8 @@ impl Pieces {
     }
 
     fn rank(&self, piece: Piece) -> (u16, u32, Piece) {
-        // Fibonacci hashing: an order that looks random and differs between peers, without a table.
-        let drawn = (piece.index() ^ self.shuffle).wrapping_mul(0x9e37_79b9);
+        // Fibonacci hashing: an order of runs that looks random and differs between peers, without a table.
+        let drawn = (piece.index() / self.run ^ self.shuffle).wrapping_mul(0x9e37_79b9);
         (self.availability[piece.index() as usize], drawn, piece)
     }
 
@@ -203,8 +212,15 @@ impl Pieces {
         }
     }
 
-    /// Everything is stored already: a seed.
+    /// Everything is stored already: a seed. What was on its way in is dropped.
+    ///
+    /// # Panics
+    /// If blocks are still asked for.
     pub fn keep_all(&mut self) {
+        self.requests.check_empty();
+        self.partial.clear();
+        self.partial_bytes = 0;
+        self.suspects.clear();
         self.geometry.all().for_each(|piece| self.set_status(piece, Status::Kept));
     }
 
@@ -323,7 +339,19 @@ impl Pieces {
         for block in &blocks {
             self.release(*block, link);
         }
+        self.abandon(link);
         blocks
+    }
+
+    /// A link will not go on with the suspect pieces that only it may send: they are free for another.
+    pub fn abandon(&mut self, link: LinkId) {
+        let sole = |(piece, suspect): (&Piece, &Suspect)| (suspect.sole_source == Some(link)).then_some(*piece);
+        let left: Vec<Piece> = self.suspects.iter().filter_map(sole).collect();
+        for piece in left {
+            if self.partial.contains_key(&piece) && self.requests.of_piece(piece).is_empty() {
+                self.forget_partial(piece);
+            }
+        }
     }
 
     fn forget_partial(&mut self, piece: Piece) {
@@ -521,6 +549,20 @@ mod tests {
         pieces.ask(second, A, NOW);
         pieces.release_link(A);
         pieces.check();
+        assert_eq!(pieces.free_blocks(piece, B).len(), 3);
+    }
+
+    #[test]
+    fn a_suspect_piece_is_free_again_when_its_sole_source_leaves_with_nothing_outstanding() {
+        let mut pieces = pieces();
+        give(&mut pieces, 1, 0, A, 0);
+        give(&mut pieces, 1, 1, B, 1);
+        give(&mut pieces, 1, 2, A, 0);
+        give(&mut pieces, 1, 0, A, 0);
+        assert_eq!(pieces.outstanding(A), 0);
+        pieces.release_link(A);
+        pieces.check();
+        let piece = pieces.geometry().piece(1).unwrap();
         assert_eq!(pieces.free_blocks(piece, B).len(), 3);
     }
 

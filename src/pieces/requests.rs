@@ -74,6 +74,10 @@ impl Requests {
         self.by_block.iter().map(|((block, link), at)| (*block, *link, *at))
     }
 
+    pub(super) fn check_empty(&self) {
+        assert!(self.by_block.is_empty(), "nothing is asked for");
+    }
+
     pub(super) fn check(&self) {
         let pairs: usize = self.by_link.values().map(BTreeSet::len).sum();
         assert_eq!(pairs, self.by_block.len());

@@ -63,6 +63,15 @@ impl Content {
         self.pieces.have().is_full()
     }
 
+    /// The driver's store has everything from now on. The pieces that were not verified before.
+    pub(super) fn keep_all(&mut self) -> Vec<Piece> {
+        let new = self.pieces.geometry().all().filter(|piece| !self.pieces.has(*piece)).collect();
+        self.claims.clear();
+        self.storage_full = false;
+        self.pieces.keep_all();
+        new
+    }
+
     // ---- resuming
 
     /// An earlier session says that it stored these pieces.
@@ -95,6 +104,17 @@ impl Content {
 
     // ---- loading
 
+    /// May a piece be loaded for a peer, besides those that are being loaded?
+    pub(super) fn loads_for_peers(&self, piece_length: u32, limits: &Limits) -> bool {
+        let bytes = (self.loading.len() + 1) * piece_length as usize;
+        self.loading.is_empty() || bytes <= self.cache_bytes(limits) / 2
+    }
+
+    /// The cache holds a few pieces, however long they are: a range that crosses their border needs both.
+    fn cache_bytes(&self, limits: &Limits) -> usize {
+        limits.cache_bytes_max.max(4 * self.metainfo.piece_length as usize)
+    }
+
     /// Asks the store for a piece, unless it was asked already.
     pub(super) fn load(&mut self, torrent: TorrentId, piece: Piece, out: &mut Vec<Output>) {
         if self.loading.insert(piece) {
@@ -121,7 +141,8 @@ impl Content {
     }
 
     fn cache_piece(&mut self, piece: Piece, bytes: Vec<u8>, droppable: bool, limits: &Limits) {
-        for dropped in self.cache.insert(piece, bytes, droppable, limits.cache_bytes_max) {
+        let bytes_max = self.cache_bytes(limits);
+        for dropped in self.cache.insert(piece, bytes, droppable, bytes_max) {
             // Verified and not kept: the store could not take it, and the cache held the only copy.
             if self.pieces.status(dropped) == Status::Verified {
                 self.lose(dropped);
@@ -155,6 +176,7 @@ impl Content {
 
     /// The store has it.
     pub(super) fn stored(&mut self, piece: Piece) {
+        self.storage_full = false;
         self.pieces.keep(piece);
         self.cache.droppable(piece);
     }

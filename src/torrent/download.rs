@@ -19,11 +19,13 @@ impl Torrent {
     pub(super) fn choked(&mut self, link: LinkId) -> Result<(), Drop> {
         let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
         peer.choking_us = true;
-        // Without the fast extension a choke forgets every request; with it, rejects follow (BEP 6).
-        if !peer.is_fast()
-            && let Phase::Sharing(content) = &mut self.phase
-        {
-            content.pieces.release_link(link);
+        let fast = peer.is_fast();
+        if let Phase::Sharing(content) = &mut self.phase {
+            // Without the fast extension a choke forgets every request; with it, rejects follow (BEP 6).
+            if !fast {
+                content.pieces.release_link(link);
+            }
+            content.pieces.abandon(link);
             self.dirty.extend(self.peers.keys());
         }
         Ok(())
@@ -42,13 +44,17 @@ impl Torrent {
         let Phase::Sharing(content) = &mut self.phase else { return Ok(()) };
         let geometry = content.pieces.geometry();
         let block = geometry.block_at(request.piece, request.begin, request.length as usize);
-        let Some(block) = block else { return Ok(()) };
-        peer.cancelled.remove(&block);
-        if content.pieces.release(block, link) {
+        let cancelled = block.is_some_and(|block| peer.cancelled.remove(&block).is_some());
+        if cancelled {
+            // The answer to our cancel, not to what was asked for since.
+            return Ok(());
+        }
+        if block.is_some_and(|block| content.pieces.release(block, link)) {
             peer.pause_until = now + self.limits.reject_pause;
             self.dirty.extend(self.peers.keys().filter(|other| **other != link));
+            return Ok(());
         }
-        Ok(())
+        if peer.admit_control(now, self.limits.control_per_second_max) { Ok(()) } else { Err("it floods") }
     }
 
     /// Keeps the link's pipeline full.
@@ -72,15 +78,19 @@ impl Torrent {
         let has = |piece: Piece| peer.has_piece(piece.index());
         let asker = Asker { link, has: &has };
         let room = wanted - outstanding;
-        let blocks = picker::pick(&content.pieces, &content.wishes, asker, room, now, &lateness);
-        if outstanding == 0 && !blocks.is_empty() && !peer.snubbed {
-            peer.progress_at = now;
+        let mut blocks = picker::pick(&content.pieces, &content.wishes, asker, room, now, &lateness);
+        // What was just cancelled is on its way still, or its reject is: asked again at once, it would come twice.
+        peer.cancelled.retain(|_, at| now.since(*at) < self.limits.cancelled_life);
+        blocks.retain(|block| !peer.cancelled.contains_key(block) || content.wishes.urgent.contains(&block.piece));
+        if outstanding == 0 && !blocks.is_empty() {
+            // A snubbed link gets its time to show that it lives, too.
+            let snubbed_at = Moment(now.0.saturating_sub(self.limits.snub_after.as_micros() as u64));
+            peer.progress_at = if peer.snubbed { peer.progress_at.max(snubbed_at) } else { now };
         }
         for block in blocks {
             content.pieces.ask(block, link, now);
             let length = content.pieces.geometry().block_size(block);
             let (piece, begin) = (block.piece.index(), block.begin());
-            peer.cancelled.remove(&block);
             peer.send(&Message::Request(Request { piece, begin, length }));
         }
     }
@@ -99,7 +109,8 @@ impl Torrent {
         self.down.add(now, bytes);
         let Phase::Sharing(content) = &mut self.phase else { return Err("it sent data that nobody asked for") };
         let block = content.pieces.geometry().block_at(piece, begin, data.len());
-        let late = block.is_some_and(|block| peer.cancelled.remove(&block));
+        let asked = block.is_some_and(|block| content.pieces.is_asked(block, link));
+        let late = !asked && block.is_some_and(|block| peer.cancelled.remove(&block).is_some());
         // What was on its way when it was cancelled is as good as what is asked for.
         if let Some(block) = block.filter(|block| late && content.pieces.lacks(*block, link)) {
             content.pieces.ask(block, link, now);
@@ -115,14 +126,14 @@ impl Torrent {
         let Some(block) = block else { return Ok(()) };
         match received {
             Received::Unwanted => {}
-            Received::Block { cancel } => self.cancel(block, &cancel),
+            Received::Block { cancel } => self.cancel(now, block, &cancel),
             Received::Piece { cancel, bytes, liars } => {
-                self.cancel(block, &cancel);
+                self.cancel(now, block, &cancel);
                 self.verified(now, block, bytes);
                 liars.into_iter().for_each(|liar| self.ban(liar));
             }
             Received::Corrupt { cancel, liar } => {
-                self.cancel(block, &cancel);
+                self.cancel(now, block, &cancel);
                 self.corrupt(block, liar);
             }
         }
@@ -151,33 +162,40 @@ impl Torrent {
     }
 
     /// Others need not send a block any more.
-    fn cancel(&mut self, block: Block, links: &[LinkId]) {
+    fn cancel(&mut self, now: Moment, block: Block, links: &[LinkId]) {
         let Phase::Sharing(content) = &self.phase else { return };
         let length = content.pieces.geometry().block_size(block);
         let request = Request { piece: block.piece.index(), begin: block.begin(), length };
         for link in links {
             if let Some(peer) = self.peers.get_mut(link) {
                 peer.send(&Message::Cancel(request));
-                peer.cancelled.insert(block);
+                peer.cancelled.insert(block, now);
                 self.dirty.insert(*link);
             }
         }
     }
 
     /// Takes back what was asked of a link, all of it or what is not wished for at once.
-    fn take_back(&mut self, link: LinkId, keep: impl Fn(Block) -> bool) {
+    fn take_back(&mut self, now: Moment, link: LinkId, keep: impl Fn(Block) -> bool) {
         let Phase::Sharing(content) = &mut self.phase else { return };
         let blocks: Vec<Block> = content.pieces.asked_of(link).into_iter().filter(|block| !keep(*block)).collect();
         for block in &blocks {
             content.pieces.release(*block, link);
         }
+        content.pieces.abandon(link);
         for block in blocks {
-            self.cancel(block, &[link]);
+            self.cancel(now, block, &[link]);
         }
     }
 
+    /// Takes back everything that was asked of anyone.
+    pub(super) fn take_all_back(&mut self, now: Moment) {
+        let links: Vec<LinkId> = self.peers.keys().copied().collect();
+        links.into_iter().for_each(|link| self.take_back(now, link, |_| false));
+    }
+
     /// After a jump to what is not there: all requests make way for it, and are made again behind it.
-    pub(super) fn cancel_unwanted(&mut self) {
+    pub(super) fn cancel_unwanted(&mut self, now: Moment) {
         let Phase::Sharing(content) = &self.phase else { return };
         let geometry = content.pieces.geometry();
         let demanded: Vec<_> = self.plays.values().flat_map(Play::demanded).collect();
@@ -186,13 +204,13 @@ impl Torrent {
             return;
         }
         let links: Vec<LinkId> = self.peers.keys().copied().collect();
-        links.into_iter().for_each(|link| self.take_back(link, |block| wanted.contains(&block.piece)));
+        links.into_iter().for_each(|link| self.take_back(now, link, |block| wanted.contains(&block.piece)));
         self.dirty.extend(self.peers.keys());
     }
 
     /// A link that delivers nothing: others are asked instead, and it gets one block to show that it lives.
-    pub(super) fn snub(&mut self, link: LinkId) {
-        self.take_back(link, |_| false);
+    pub(super) fn snub(&mut self, now: Moment, link: LinkId) {
+        self.take_back(now, link, |_| false);
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.snubbed = true;
         }

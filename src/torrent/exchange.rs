@@ -119,9 +119,12 @@ impl Torrent {
         if !matches!(message, Message::Handshake(_)) {
             peer.coalesce();
         }
-        if !matches!(message, Message::Piece { .. } | Message::Request(_) | Message::Have(_))
-            && !peer.admit_control(now, self.limits.control_per_second_max)
-        {
+        // Blocks and news of pieces are what a link is for; what answers a request or a cancel is counted where it does not.
+        let counted = !matches!(
+            message,
+            Message::Piece { .. } | Message::Request(_) | Message::Have(_) | Message::Cancel(_) | Message::Reject(_)
+        );
+        if counted && !peer.admit_control(now, self.limits.control_per_second_max) {
             return Err("it floods");
         }
         match *message {
@@ -139,7 +142,7 @@ impl Torrent {
             Message::HaveNone => self.has_first(now, link, EarlyHas::None),
             Message::Request(request) => self.requested(now, link, request),
             Message::Piece { piece, begin, data } => self.received(now, link, piece, begin, data),
-            Message::Cancel(request) => self.cancelled(link, request),
+            Message::Cancel(request) => self.cancelled(now, link, request),
             Message::Reject(request) => self.rejected(now, link, request),
             Message::Extended { id, payload } => self.extended(now, link, id, payload),
             Message::KeepAlive
@@ -186,6 +189,8 @@ impl Torrent {
         let ours_stays = self.peer_id > handshake.peer_id;
         match (offered_by_us, other.1) {
             (true, true) => Err(REASON),
+            // webtorrent.js knows us by another id at each tracker, and would keep both.
+            (false, false) if !handshake.peer_id.0.starts_with(b"-SR") => Err(REASON),
             (false, false) => Ok(()),
             (new_is_ours, _) if new_is_ours == ours_stays => {
                 self.drop_peer(other.0, REASON);
@@ -258,6 +263,10 @@ impl Torrent {
             peer.has = Has::Early { first, haves: Vec::new() };
             return Ok(());
         };
+        peer.has_resets += 1;
+        if peer.has_resets > self.limits.has_resets_max {
+            return Err("it floods");
+        }
         let count = content.pieces.geometry().pieces();
         let bits = match first {
             EarlyHas::All => Bitfield::all(count),
@@ -318,15 +327,19 @@ impl Torrent {
     }
 
     /// The peer has lost a piece (BEP 54).
-    fn has_not(&mut self, now: Moment, link: LinkId, index: u32) {
-        let Some(peer) = self.peers.get_mut(&link) else { return };
-        let Phase::Sharing(content) = &mut self.phase else { return };
-        let Has::Known(bits) = &mut peer.has else { return };
+    fn has_not(&mut self, now: Moment, link: LinkId, index: u32) -> Result<(), Drop> {
+        let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
+        let Phase::Sharing(content) = &mut self.phase else { return Ok(()) };
+        let Has::Known(bits) = &mut peer.has else { return Ok(()) };
         let was_full = bits.is_full();
         if !bits.remove(index) {
-            return;
+            return Ok(());
         }
         if was_full {
+            peer.has_resets += 1;
+            if peer.has_resets > self.limits.has_resets_max {
+                return Err("it floods");
+            }
             bits.iter().for_each(|other| content.pieces.count_peer(other, true));
         } else {
             content.pieces.count_peer(index, false);
@@ -335,6 +348,7 @@ impl Torrent {
             peer.useful -= 1;
         }
         self.update_interest(now, link);
+        Ok(())
     }
 
     /// Says whether the peer has something we lack, when that changed. Only called after the peer said what it has.
@@ -370,12 +384,22 @@ impl Torrent {
     pub(super) fn settle_lost(&mut self, now: Moment) {
         let Phase::Sharing(content) = &mut self.phase else { return };
         for piece in content.take_lost() {
+            self.deny_piece(piece);
             let links: Vec<LinkId> =
                 self.peers.values().filter(|peer| peer.has_piece(piece.index())).map(|peer| peer.link).collect();
             for link in links {
                 self.peers.entry(link).and_modify(|peer| peer.useful += 1);
                 self.update_interest(now, link);
             }
+        }
+    }
+
+    /// Tells those who can hear it that a piece is gone (BEP 54).
+    fn deny_piece(&mut self, piece: Piece) {
+        for peer in self.peers.values_mut().filter(|peer| peer.extended.lt_donthave != 0) {
+            let id = peer.extended.lt_donthave;
+            peer.send(&Message::Extended { id, payload: &piece.index().to_be_bytes() });
+            self.dirty.insert(peer.link);
         }
     }
 
@@ -387,8 +411,7 @@ impl Torrent {
             extension::UT_METADATA => self.metadata(now, link, payload),
             extension::LT_DONTHAVE => {
                 let index = payload.try_into().map_err(|_| "it broke the protocol")?;
-                self.has_not(now, link, u32::from_be_bytes(index));
-                Ok(())
+                self.has_not(now, link, u32::from_be_bytes(index))
             }
             _ => Ok(()),
         }
@@ -432,7 +455,7 @@ impl Torrent {
             }
             MetadataMessage::Data { block, data, .. } => {
                 let Phase::Resolving(resolver) = &mut self.phase else { return Ok(()) };
-                match resolver.receive(link, block, data) {
+                match resolver.receive(now, link, block, data) {
                     Outcome::More => self.request_metadata(now),
                     Outcome::Complete(info) => self.resolved(now, info),
                     Outcome::Wrong(Some(liar)) => self.ban(liar),

@@ -122,11 +122,20 @@ impl Torrent {
         }
     }
 
-    /// Everything is in the driver's store from the start.
+    /// Everything is in the driver's store from now on: from the start, or because the user has the file of what was being
+    /// downloaded.
     pub fn seed(&mut self, now: Moment, metainfo: Metainfo) {
         if matches!(self.phase, Phase::Resolving(_)) {
             self.begin(now, metainfo, true);
+            return;
         }
+        self.take_all_back(now);
+        let Phase::Sharing(content) = &mut self.phase else { return };
+        for piece in content.keep_all() {
+            self.announce_piece(now, piece);
+        }
+        self.moved = true;
+        self.completed();
     }
 
     /// The metadata is checked: from now on there are pieces.
@@ -257,7 +266,10 @@ impl Torrent {
         }
         match Metainfo::from_info(info, self.trackers.clone(), self.web_seeds.clone()) {
             Ok(metainfo) => self.begin(now, metainfo, false),
-            Err(error) => self.warn("bad-torrent", format!("The torrent's own description is unusable: {error}.")),
+            Err(error) => {
+                let (torrent, message) = (self.id, format!("The torrent's own description is unusable: {error}."));
+                self.outbox.push(Output::Tell(Event::Failed { torrent, code: "bad-torrent", message }));
+            }
         }
     }
 
@@ -379,12 +391,12 @@ impl Torrent {
     }
 
     /// The user jumped.
-    pub fn seek(&mut self, play: PlayId, to: Duration) {
+    pub fn seek(&mut self, now: Moment, play: PlayId, to: Duration) {
         if let Some(play) = self.plays.get_mut(&play) {
             play.seek(to);
             self.moved = true;
             self.advance();
-            self.cancel_unwanted();
+            self.cancel_unwanted(now);
         }
     }
 
@@ -506,6 +518,12 @@ fn wishes<'a>(
         }
     };
     let mut ahead = Vec::new();
+    // When nothing more can be stored, what is fetched ahead must fit in the cache until it is used.
+    let mut limits = limits.clone();
+    if content.storage_full {
+        limits.ahead_bytes = limits.cache_bytes_max as u64 / 4;
+    }
+    let limits = &limits;
     for play in plays {
         let (urgent, next) = play.wants(limits);
         urgent.iter().for_each(&mut urge);

@@ -16,6 +16,18 @@ use crate::wire::extension::METADATA_BLOCK;
 struct Draft {
     blocks: BTreeMap<u32, (Vec<u8>, LinkId)>,
     asked: BTreeMap<(u32, LinkId), Moment>,
+    /// After a mixed dictionary failed: the one peer that is asked, and when it last sent something.
+    sole: Option<(LinkId, Moment)>,
+}
+
+impl Draft {
+    /// Nothing more comes from this peer.
+    fn forget(&mut self, link: LinkId) {
+        self.asked.retain(|(_, asked), _| *asked != link);
+        if self.sole.is_some_and(|(sole, _)| sole == link) {
+            *self = Self::default();
+        }
+    }
 }
 
 /// What became of a block of metadata.
@@ -36,7 +48,7 @@ pub(super) struct Resolver {
     /// By claimed size: peers that disagree do not disturb each other (threat-model P7).
     drafts: BTreeMap<u64, Draft>,
     sizes: BTreeMap<LinkId, u64>,
-    /// Peers that refused, and when.
+    /// Peers that refused or held things up, and when.
     refused: BTreeMap<LinkId, Moment>,
     /// Sizes at which a mixed dictionary failed: taken from one peer at a time.
     mixed_failed: BTreeSet<u64>,
@@ -69,28 +81,31 @@ impl Resolver {
             if last {
                 self.drafts.remove(&size);
             } else if let Some(draft) = self.drafts.get_mut(&size) {
-                draft.asked.retain(|(_, asked), _| *asked != link);
+                draft.forget(link);
             }
+        }
+    }
+
+    fn forget(&mut self, link: LinkId) {
+        if let Some(draft) = self.sizes.get(&link).and_then(|size| self.drafts.get_mut(size)) {
+            draft.forget(link);
         }
     }
 
     /// A peer will not send a block: it is left alone for a while.
     pub(super) fn refuse(&mut self, link: LinkId, now: Moment) {
         self.refused.insert(link, now);
-        if let Some(draft) = self.sizes.get(&link).and_then(|size| self.drafts.get_mut(size)) {
-            draft.asked.retain(|(_, asked), _| *asked != link);
-        }
+        self.forget(link);
     }
 
     /// The blocks to ask for now: each of two peers at first, of one more whenever they are late.
     pub(super) fn requests(&mut self, now: Moment, limits: &Limits) -> Vec<(LinkId, u32)> {
         let mut requests = Vec::new();
+        self.replace_idle(now, limits);
         for (&link, &size) in &self.sizes {
             let refused = self.refused.get(&link).is_some_and(|at| now.since(*at) < limits.metadata_late * 10);
             let draft = self.drafts.entry(size).or_default();
-            let sole =
-                draft.blocks.values().map(|(_, from)| *from).next().or(draft.asked.keys().map(|(_, to)| *to).next());
-            if refused || self.mixed_failed.contains(&size) && sole.is_some_and(|sole| sole != link) {
+            if refused || self.mixed_failed.contains(&size) && draft.sole.get_or_insert((link, now)).0 != link {
                 continue;
             }
             for block in 0..size.div_ceil(METADATA_BLOCK as u64) as u32 {
@@ -106,6 +121,17 @@ impl Resolver {
         requests
     }
 
+    /// A sole source that sends nothing makes way for another.
+    fn replace_idle(&mut self, now: Moment, limits: &Limits) {
+        for draft in self.drafts.values_mut() {
+            let idle = draft.sole.filter(|(_, at)| now.since(*at) >= limits.metadata_late * 2);
+            if let Some((link, _)) = idle {
+                self.refused.insert(link, now);
+                *draft = Draft::default();
+            }
+        }
+    }
+
     /// Requests that have waited too long free their peers, so that a silent one does not hold a draft for ever.
     pub(super) fn expire(&mut self, now: Moment, limits: &Limits) {
         for draft in self.drafts.values_mut() {
@@ -114,7 +140,7 @@ impl Resolver {
     }
 
     /// A block arrives. Ignored unless it was asked of this peer and has the right length.
-    pub(super) fn receive(&mut self, link: LinkId, block: u32, data: &[u8]) -> Outcome {
+    pub(super) fn receive(&mut self, now: Moment, link: LinkId, block: u32, data: &[u8]) -> Outcome {
         let Some(&size) = self.sizes.get(&link) else { return Outcome::More };
         let Some(draft) = self.drafts.get_mut(&size) else { return Outcome::More };
         let begin = u64::from(block) * METADATA_BLOCK as u64;
@@ -123,6 +149,7 @@ impl Resolver {
             return Outcome::More;
         }
         draft.blocks.entry(block).or_insert_with(|| (data.to_vec(), link));
+        draft.sole = draft.sole.map(|(sole, _)| (sole, now));
         if (draft.blocks.len() as u64) < size.div_ceil(METADATA_BLOCK as u64) {
             return Outcome::More;
         }
@@ -166,9 +193,9 @@ mod tests {
         resolver.offer(B, 40_000, &limits);
         assert_eq!(resolver.requests(Moment(0), &limits).len(), 6);
         assert_eq!(resolver.requests(Moment(1), &limits), []);
-        assert_eq!(resolver.receive(A, 0, &block(0)), Outcome::More);
-        assert_eq!(resolver.receive(B, 1, &block(1)), Outcome::More);
-        assert_eq!(resolver.receive(A, 2, &block(2)), Outcome::Complete(info()));
+        assert_eq!(resolver.receive(Moment(1), A, 0, &block(0)), Outcome::More);
+        assert_eq!(resolver.receive(Moment(1), B, 1, &block(1)), Outcome::More);
+        assert_eq!(resolver.receive(Moment(1), A, 2, &block(2)), Outcome::Complete(info()));
     }
 
     #[test]
@@ -178,18 +205,18 @@ mod tests {
         resolver.offer(A, 40_000, &limits);
         resolver.offer(B, 40_000, &limits);
         resolver.requests(Moment(0), &limits);
-        resolver.receive(A, 0, &block(1));
-        resolver.receive(B, 1, &block(1));
-        assert_eq!(resolver.receive(B, 2, &block(2)), Outcome::Wrong(None));
+        resolver.receive(Moment(1), A, 0, &block(1));
+        resolver.receive(Moment(1), B, 1, &block(1));
+        assert_eq!(resolver.receive(Moment(1), B, 2, &block(2)), Outcome::Wrong(None));
         let again = resolver.requests(Moment(1), &limits);
         assert!(again.iter().all(|(link, _)| *link == A) && again.len() == 3);
-        resolver.receive(A, 0, &block(1));
-        resolver.receive(A, 1, &block(1));
-        assert_eq!(resolver.receive(A, 2, &block(2)), Outcome::Wrong(Some(A)));
+        resolver.receive(Moment(1), A, 0, &block(1));
+        resolver.receive(Moment(1), A, 1, &block(1));
+        assert_eq!(resolver.receive(Moment(1), A, 2, &block(2)), Outcome::Wrong(Some(A)));
         resolver.leave(A);
         resolver.requests(Moment(2), &limits);
-        (0..2).for_each(|index| assert_eq!(resolver.receive(B, index, &block(index)), Outcome::More));
-        assert_eq!(resolver.receive(B, 2, &block(2)), Outcome::Complete(info()));
+        (0..2).for_each(|index| assert_eq!(resolver.receive(Moment(1), B, index, &block(index)), Outcome::More));
+        assert_eq!(resolver.receive(Moment(1), B, 2, &block(2)), Outcome::Complete(info()));
     }
 
     #[test]
@@ -202,9 +229,27 @@ mod tests {
         let requests = resolver.requests(Moment(0), &limits);
         assert_eq!(requests.iter().filter(|(link, _)| *link == B).count(), 3);
         assert!(requests.iter().all(|(link, _)| *link != LinkId(3)));
-        (0..3).for_each(|index| drop(resolver.receive(A, index, &block(0))));
-        (0..2).for_each(|index| assert_eq!(resolver.receive(B, index, &block(index)), Outcome::More));
-        assert_eq!(resolver.receive(B, 2, &block(2)), Outcome::Complete(info()));
+        (0..3).for_each(|index| drop(resolver.receive(Moment(1), A, index, &block(0))));
+        (0..2).for_each(|index| assert_eq!(resolver.receive(Moment(1), B, index, &block(index)), Outcome::More));
+        assert_eq!(resolver.receive(Moment(1), B, 2, &block(2)), Outcome::Complete(info()));
+    }
+
+    #[test]
+    fn a_silent_sole_source_makes_way() {
+        let mut resolver = resolver();
+        let limits = Limits::default();
+        resolver.offer(A, 40_000, &limits);
+        resolver.offer(B, 40_000, &limits);
+        resolver.requests(Moment(0), &limits);
+        resolver.receive(Moment(1), A, 0, &block(1));
+        resolver.receive(Moment(1), B, 1, &block(1));
+        assert_eq!(resolver.receive(Moment(1), B, 2, &block(2)), Outcome::Wrong(None));
+        assert!(resolver.requests(Moment(2), &limits).iter().all(|(link, _)| *link == A));
+        resolver.receive(Moment(1), A, 0, &block(0));
+        let late = Moment(2) + limits.metadata_late * 2;
+        assert!(resolver.requests(late, &limits).iter().all(|(link, _)| *link == B));
+        (0..2).for_each(|index| assert_eq!(resolver.receive(late, B, index, &block(index)), Outcome::More));
+        assert_eq!(resolver.receive(late, B, 2, &block(2)), Outcome::Complete(info()));
     }
 
     #[test]
@@ -212,7 +257,7 @@ mod tests {
         let mut resolver = resolver();
         let limits = Limits::default();
         resolver.offer(A, 40_000, &limits);
-        assert_eq!(resolver.receive(A, 0, &block(0)), Outcome::More);
+        assert_eq!(resolver.receive(Moment(1), A, 0, &block(0)), Outcome::More);
         assert!(resolver.drafts.is_empty());
     }
 }

@@ -26,22 +26,21 @@ impl Torrent {
     }
 
     pub(super) fn requested(&mut self, now: Moment, link: LinkId, request: Request) -> Result<(), Drop> {
-        let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
         if request.length > self.limits.request_bytes_max {
             return Err("it asks for too much at once");
         }
-        let sound = match &self.phase {
-            Phase::Sharing(content) => content.pieces.geometry().piece(request.piece).is_some_and(|piece| {
-                let end = u64::from(request.begin) + u64::from(request.length);
-                let size = u64::from(content.pieces.geometry().size(piece));
-                request.length > 0 && request.length <= BLOCK_LENGTH && end <= size && content.pieces.has(piece)
-            }),
-            Phase::Resolving(_) => false,
-        };
-        if !sound {
+        let geometry = self.content().map(|content| *content.pieces.geometry());
+        let piece = geometry.and_then(|geometry| geometry.piece(request.piece));
+        let end = u64::from(request.begin) + u64::from(request.length);
+        let fits = piece.zip(geometry).is_some_and(|(piece, geometry)| end <= u64::from(geometry.size(piece)));
+        let fits = fits && request.length > 0 && request.length <= BLOCK_LENGTH;
+        // A piece that we had and lost may be asked for in good faith.
+        let sound = fits && self.content().zip(piece).is_some_and(|(content, piece)| content.pieces.has(piece));
+        let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
+        if !fits {
             peer.invalid_requests += 1;
             if peer.invalid_requests > self.limits.invalid_requests_max {
-                return Err("it asks for what we do not have");
+                return Err("it asks for what does not exist");
             }
         }
         if sound && !peer.choked && peer.uploads.len() < self.limits.request_queue_max {
@@ -55,15 +54,17 @@ impl Torrent {
         Ok(())
     }
 
-    pub(super) fn cancelled(&mut self, link: LinkId, request: Request) -> Result<(), Drop> {
+    pub(super) fn cancelled(&mut self, now: Moment, link: LinkId, request: Request) -> Result<(), Drop> {
         let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
         if let Some(at) = peer.uploads.iter().position(|queued| *queued == request) {
             peer.uploads.remove(at);
             if peer.is_fast() {
                 peer.send(&Message::Reject(request));
             }
+            return Ok(());
         }
-        Ok(())
+        // It may have been sent already.
+        if peer.admit_control(now, self.limits.control_per_second_max) { Ok(()) } else { Err("it floods") }
     }
 
     /// Turns queued requests into blocks while the link's buffer has room.
@@ -92,7 +93,9 @@ impl Torrent {
         let mut next: Vec<u32> = peer.uploads.iter().take(BLOCKS_LOOKED_AT).map(|request| request.piece).collect();
         next.dedup();
         for index in next.into_iter().take(LOAD_AHEAD) {
-            if let Some(piece) = geometry.piece(index).filter(|piece| content.is_stored_only(*piece)) {
+            // What is loaded for one peer must not push out what was loaded for another.
+            let room = content.loads_for_peers(geometry.piece_length(), &self.limits);
+            if let Some(piece) = geometry.piece(index).filter(|piece| room && content.is_stored_only(*piece)) {
                 content.load(self.id, piece, &mut self.outbox);
             }
         }
@@ -106,16 +109,36 @@ impl Torrent {
                 self.drop_peer(link, reason);
             }
         }
+        self.fill_slots();
+    }
+
+    /// Unchokes who waits, as far as slots are free.
+    fn fill_slots(&mut self) {
+        let taken = self.peers.values().filter(|peer| peer.interested_in_us && !peer.choked).count();
+        let free = self.limits.upload_slots.saturating_sub(taken);
+        for peer in self.peers.values_mut().filter(|peer| peer.interested_in_us && peer.choked).take(free) {
+            peer.choked = false;
+            peer.send(&Message::Unchoke);
+        }
     }
 
     fn tick_peer(&mut self, now: Moment, link: LinkId) -> Result<(), Drop> {
         let limits = &self.limits;
+        let (complete, crowded) = (self.is_complete(), self.peers.len() > limits.links_wanted);
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
         if peer.handshake.is_none() && now.since(peer.opened_at) >= limits.handshake_timeout {
             return Err("it sent no handshake");
         }
         if now.since(peer.heard_at) >= limits.silence_timeout {
             return Err("it fell silent");
+        }
+        if peer.unsent() > 4 * limits.link_buffer_high
+            || peer.buffered >= limits.link_buffer_high && now.since(peer.sent_at) >= limits.stuck_after
+        {
+            return Err("it does not read what it is sent");
+        }
+        if complete && crowded && peer.is_seed() {
+            return Err("both have everything, and others are waiting");
         }
         if peer.handshake.is_some() && now.since(peer.sent_at) >= limits.keep_alive && !peer.has_outgoing() {
             peer.send(&Message::KeepAlive);
@@ -131,7 +154,7 @@ impl Torrent {
             return Err("it does not deliver");
         }
         if waiting && stalled >= self.limits.snub_after && self.peers.get(&link).is_some_and(|peer| !peer.snubbed) {
-            self.snub(link);
+            self.snub(now, link);
         }
         Ok(())
     }

@@ -34,11 +34,34 @@ scene("a torrent tells what it is, and how it goes", async (stage) => {
     const { client, torrent } = /** @type {any} */ (window).me;
     const [{ name, path, length, type, progress }] = torrent.files;
     const { infoHash, pieceLength, files } = torrent;
-    return { infoHash, total: torrent.length, pieceLength, files: files.length, name, path, length, type, progress, torrents: client.torrents.length };
+    return {
+      infoHash,
+      total: torrent.length,
+      pieceLength,
+      files: files.length,
+      name,
+      path,
+      length,
+      type,
+      progress,
+      torrents: client.torrents.length,
+    };
   });
-  assert.deepEqual({ ...facts, pieceLength: 0 }, {
-    infoHash, total: film.length, pieceLength: 0, files: 1, name: film.name, path: film.name, length: film.length, type: "video/mp4", progress: 1, torrents: 1,
-  });
+  assert.deepEqual(
+    { ...facts, pieceLength: 0 },
+    {
+      infoHash,
+      total: film.length,
+      pieceLength: 0,
+      files: 1,
+      name: film.name,
+      path: film.name,
+      length: film.length,
+      type: "video/mp4",
+      progress: 1,
+      torrents: 1,
+    },
+  );
   assert.equal(facts.pieceLength % 16_384, 0);
   await api.moves(bob, "downloaded", film.length);
   await api.moves(alice, "uploaded", film.length);
@@ -54,16 +77,23 @@ scene("a stream gives any range, and a removed torrent is gone", async (stage) =
   const { bob, magnet } = await pair(stage, film);
   await api.adds(bob, magnet);
   const [start, end] = [1_000_003, 1_200_017];
-  const ranged = await bob.page.evaluate(async (from, to) => {
-    const { me } = /** @type {any} */ (window);
-    await me.torrent.ready;
-    const reader = me.torrent.files[0].stream({ start: from, end: to }).getReader();
-    const parts = [];
-    for (let next = await reader.read(); !next.done; next = await reader.read()) parts.push(next.value);
-    const hash = await crypto.subtle.digest("SHA-256", await new Blob(parts).arrayBuffer());
-    await me.torrent.remove();
-    return { hash: Array.from(new Uint8Array(hash), (b) => b.toString(16).padStart(2, "0")).join(""), left: me.client.torrents.length };
-  }, start, end);
+  const ranged = await bob.page.evaluate(
+    async (from, to) => {
+      const { me } = /** @type {any} */ (window);
+      await me.torrent.ready;
+      const reader = me.torrent.files[0].stream({ start: from, end: to }).getReader();
+      const parts = [];
+      for (let next = await reader.read(); !next.done; next = await reader.read()) parts.push(next.value);
+      const hash = await crypto.subtle.digest("SHA-256", await new Blob(parts).arrayBuffer());
+      await me.torrent.remove();
+      return {
+        hash: Array.from(new Uint8Array(hash), (b) => b.toString(16).padStart(2, "0")).join(""),
+        left: me.client.torrents.length,
+      };
+    },
+    start,
+    end,
+  );
   assert.deepEqual(ranged, { hash: await sha256Of(film.path, start, end), left: 0 });
 });
 
@@ -105,10 +135,13 @@ for (const name of ["sound.m4a", "sound.mp3", "sound.webm"]) {
   scene(`${name} is heard`, async (stage) => {
     const { bob, magnet } = await pair(stage, await media(name));
     await api.adds(bob, magnet, { play: true });
-    await bob.page.waitForFunction(() => {
-      const player = /** @type {any} */ (document.querySelector("video"));
-      return player.currentTime > 1 && player.webkitAudioDecodedByteCount > 0;
-    }, { timeout: 30_000 });
+    await bob.page.waitForFunction(
+      () => {
+        const player = /** @type {any} */ (document.querySelector("video"));
+        return player.currentTime > 1 && player.webkitAudioDecodedByteCount > 0;
+      },
+      { timeout: 30_000 },
+    );
   });
 }
 
@@ -116,5 +149,7 @@ for (const name of ["sound.m4a", "sound.mp3", "sound.webm"]) {
 async function sha256Of(path, start, end) {
   const { createHash } = await import("node:crypto");
   const { readFile } = await import("node:fs/promises");
-  return createHash("sha256").update((await readFile(path)).subarray(start, end)).digest("hex");
+  return createHash("sha256")
+    .update((await readFile(path)).subarray(start, end))
+    .digest("hex");
 }

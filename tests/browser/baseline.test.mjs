@@ -1,5 +1,5 @@
-// The harness proves itself: webtorrent to webtorrent, without a line of ours. When this fails, the machine, the browsers or
-// the harness is at fault, and no other test means anything.
+// The harness proves itself: webtorrent to webtorrent, without a line of ours. When this fails, the machine, the
+// browsers or the harness is at fault, and no other test means anything.
 import assert from "node:assert/strict";
 import { media, sha256 } from "./lib/media.mjs";
 import { scene } from "./lib/stage.mjs";
@@ -7,7 +7,9 @@ import { seesFrames, watch } from "./lib/watch.mjs";
 import * as wt from "./lib/wt.mjs";
 
 for (const kind of /** @type {const} */ (["chromium", "firefox"])) {
-  scene(`webtorrent in Chromium seeds, webtorrent in ${kind} plays and keeps it`, (stage) => webtorrentAlone(stage, kind));
+  scene(`webtorrent in Chromium seeds, webtorrent in ${kind} plays and keeps it`, (stage) =>
+    webtorrentAlone(stage, kind),
+  );
 }
 
 /** @param {import("./lib/stage.mjs").Stage} stage @param {import("./lib/people.mjs").Kind} kind */

@@ -1,6 +1,6 @@
-// The benchmark: our peer, webtorrent 3.0.21 and a bare data channel, side by side on loopback. Prints JSON on stdout and its
-// progress on stderr. Invariant: contenders take turns, in an order that changes each round, so that a busy minute of the
-// machine hits all of them alike. `node bench.mjs --help` says how to call it.
+// The benchmark: our peer, webtorrent 3.0.21 and a bare data channel, side by side on loopback. Prints JSON on stdout
+// and its progress on stderr. Invariant: contenders take turns, in an order that changes each round, so that a busy
+// minute of the machine hits all of them alike. `node bench.mjs --help` says how to call it.
 import { readFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -25,11 +25,16 @@ const CONTENDERS = [swarmreel, webtorrent, channel(16), channel(64), channel(256
 function options() {
   const { values } = parseArgs({
     options: {
-      runs: { type: "string" }, quick: { type: "boolean", default: false }, only: { type: "string" },
-      megabytes: { type: "string" }, large: { type: "string" }, help: { type: "boolean", default: false },
+      runs: { type: "string" },
+      quick: { type: "boolean", default: false },
+      only: { type: "string" },
+      megabytes: { type: "string" },
+      large: { type: "string" },
+      help: { type: "boolean", default: false },
     },
   });
-  const number = (/** @type {string | undefined} */ text, /** @type {number} */ otherwise) => (text === undefined ? otherwise : Number(text));
+  const number = (/** @type {string | undefined} */ text, /** @type {number} */ otherwise) =>
+    text === undefined ? otherwise : Number(text);
   const names = values.only?.split(",");
   return {
     help: values.help,
@@ -40,7 +45,12 @@ function options() {
   };
 }
 
-/** Adds a sample's measures to those of its contender. @param {Samples} samples @param {string} name @param {Sample} sample */
+/**
+ * Adds a sample's measures to those of its contender.
+ * @param {Samples} samples
+ * @param {string} name
+ * @param {Sample} sample
+ */
 function record(samples, name, sample) {
   const rows = samples.get(name) ?? {};
   for (const [measure, value] of Object.entries(sample)) (rows[measure] ??= []).push(value);
@@ -62,20 +72,32 @@ async function playRound(samples, plan, round) {
   const film = await media("big-moov-first.mp4");
   const turn = round % plan.contenders.length;
   for (const contender of [...plan.contenders.slice(turn), ...plan.contenders.slice(0, turn)]) {
-    record(samples, contender.name, await measured(`[${round + 1}/${plan.runs}] transfer`, contender, () => transfer(contender, file)));
+    record(
+      samples,
+      contender.name,
+      await measured(`[${round + 1}/${plan.runs}] transfer`, contender, () => transfer(contender, file)),
+    );
     if (!contender.plays) continue;
     const shown = await measured(`[${round + 1}/${plan.runs}] play`, contender, () => play(contender, film));
     record(samples, contender.name, shown);
   }
 }
 
-/** How memory grows with the torrent: one run is enough, a peak repeats well. @param {Samples} samples @param {ReturnType<typeof options>} plan */
+/**
+ * How memory grows with the torrent: one run, for it takes minutes.
+ * @param {Samples} samples
+ * @param {ReturnType<typeof options>} plan
+ */
 async function weighLarge(samples, plan) {
   if (plan.large === 0) return;
   const file = await randomMegabytes(plan.large);
   for (const contender of plan.contenders.filter(({ plays }) => plays)) {
     const sample = await measured(`${plan.large} MB`, contender, () => transfer(contender, file));
-    record(samples, contender.name, { largePeakMegabytes: sample.peakMegabytes, largeMegabytesPerSecond: sample.megabytesPerSecond });
+    record(samples, contender.name, {
+      largePeakMegabytes: sample.peakMegabytes,
+      largeMedianMegabytes: sample.medianMegabytes,
+      largeMegabytesPerSecond: sample.megabytesPerSecond,
+    });
   }
 }
 
@@ -95,7 +117,12 @@ function mapped(samples, change) {
 /** @param {Samples} samples */
 function report(samples) {
   const medians = mapped(samples, (values) => rounded(median(values)));
-  return { medians, bestChannel: bestChannel(medians) ?? null, bars: bars(medians), samples: mapped(samples, (values) => values.map(rounded)) };
+  return {
+    medians,
+    bestChannel: bestChannel(medians) ?? null,
+    bars: bars(medians),
+    samples: mapped(samples, (values) => values.map(rounded)),
+  };
 }
 
 /** @param {string} name @returns {string} the version that is installed */
@@ -107,12 +134,23 @@ const plan = options();
 if (plan.help) {
   console.log(HELP);
 } else {
-  const machine = { cores: cpus().length, cpu: cpus()[0].model, node: process.version, webtorrent: version("webtorrent"), loadBefore: loadavg()[0] };
+  const machine = {
+    cores: cpus().length,
+    cpu: cpus()[0].model,
+    node: process.version,
+    webtorrent: version("webtorrent"),
+    loadBefore: loadavg()[0],
+  };
   /** @type {Samples} */
   const samples = new Map();
   for (let round = 0; round < plan.runs; round += 1) await playRound(samples, plan, round);
   await weighLarge(samples, plan);
   const { contenders: _, help: __, ...settings } = plan;
-  const json = JSON.stringify({ settings, machine: { ...machine, loadAfter: loadavg()[0] }, ...report(samples) }, null, 2);
-  console.log(json.replace(/\[[\s\d.,-]+\]/g, (numbers) => numbers.replace(/\s+/g, " "))); // Lists of numbers on one line.
+  const json = JSON.stringify(
+    { settings, machine: { ...machine, loadAfter: loadavg()[0] }, ...report(samples) },
+    null,
+    2,
+  );
+  // Lists of numbers on one line.
+  console.log(json.replace(/\[[\s\d.,-]+\]/g, (numbers) => numbers.replace(/\s+/g, " ")));
 }

@@ -1,4 +1,5 @@
-// A plain-http address on the local network: no secure context, so no OPFS and no service worker. Everything works there too.
+// A plain-http address on the local network: no secure context, so no OPFS and no service worker. Everything works
+// there too.
 import assert from "node:assert/strict";
 import { media, sha256 } from "./lib/media.mjs";
 import { scene } from "./lib/stage.mjs";

@@ -9,7 +9,10 @@ import * as wt from "./lib/wt.mjs";
 
 /** @typedef {import("./lib/stage.mjs").Stage} Stage */
 
-/** Where they meet: the tracker's address, given our server. @type {Record<string, (stage: Stage, ours: string) => Promise<string>>} */
+/**
+ * Where they meet: the tracker's address, given our server.
+ * @type {Record<string, (stage: Stage, ours: string) => Promise<string>>}
+ */
 const TRACKERS = {
   "our server": async (_, ours) => ours,
   "bittorrent-tracker": async (stage) => (await stage.tracker()).tracker,

@@ -1,4 +1,5 @@
-// The main job, through the page: someone drops a video, someone else opens the link, the video plays while it downloads.
+// The main job, through the page: someone drops a video, someone else opens the link, the video plays while it
+// downloads.
 import assert from "node:assert/strict";
 import { media, sha256 } from "./lib/media.mjs";
 import { scene } from "./lib/stage.mjs";
@@ -8,7 +9,11 @@ import { seeksTo, seesFrames, watch } from "./lib/watch.mjs";
 /** @typedef {import("./lib/people.mjs").Kind} Kind */
 
 /** @type {[Kind, Kind][]} */
-const PAIRS = [["chromium", "chromium"], ["chromium", "firefox"], ["firefox", "chromium"]];
+const PAIRS = [
+  ["chromium", "chromium"],
+  ["chromium", "firefox"],
+  ["firefox", "chromium"],
+];
 
 for (const [from, to] of PAIRS) {
   scene(`${from} shares, ${to} opens the link, sees the film and saves it`, async (stage) => {
@@ -63,7 +68,9 @@ scene("several films at once: the list names them, and any of them plays", async
   const list = await ui.reads(bob, "file-list", /\.webm/);
   assert.match(list, /\.mp4/);
   await bob.page.evaluate((selector) => {
-    const row = [...document.querySelectorAll(`${selector} button`)].find((button) => button.textContent?.includes(".webm"));
+    const row = [...document.querySelectorAll(`${selector} button`)].find((button) =>
+      button.textContent?.includes(".webm"),
+    );
     /** @type {HTMLButtonElement} */ (row).click();
   }, ui.hook("file-list"));
   await watch(bob.page, ui.VIDEO);

@@ -66,10 +66,17 @@ scene("a reload in the middle goes on where it was", async (stage) => {
  * @param {string} infoHash
  */
 async function untilSaved(person, infoHash) {
-  await person.page.waitForFunction(async (folder) => {
-    const root = await navigator.storage.getDirectory();
-    const store = await root.getDirectoryHandle("swarmreel").then((all) => all.getDirectoryHandle(folder)).catch(() => undefined);
-    const have = await store?.getFileHandle("have").then((handle) => handle.getFile());
-    return have !== undefined && have.size > 0;
-  }, { timeout: 30_000, polling: 100 }, infoHash);
+  await person.page.waitForFunction(
+    async (folder) => {
+      const root = await navigator.storage.getDirectory();
+      const store = await root
+        .getDirectoryHandle("swarmreel")
+        .then((all) => all.getDirectoryHandle(folder))
+        .catch(() => undefined);
+      const have = await store?.getFileHandle("have").then((handle) => handle.getFile());
+      return have !== undefined && have.size > 0;
+    },
+    { timeout: 30_000, polling: 100 },
+    infoHash,
+  );
 }

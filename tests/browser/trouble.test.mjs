@@ -34,10 +34,14 @@ scene("the API's errors have a code and a sentence", async (stage) => {
   const errors = await bob.page.evaluate(async () => {
     const { client } = /** @type {any} */ (window).me;
     const inputs = ["magnet:?xt=urn:btih:0123", "", new Uint8Array([1, 2, 3]), 7];
-    const outcomes = inputs.map((input) => Promise.resolve().then(() => client.add(input)).then(
-      () => ({ isError: false, code: "", message: "" }),
-      (/** @type {any} */ error) => ({ isError: error instanceof Error, code: error.code, message: error.message }),
-    ));
+    const outcomes = inputs.map((input) =>
+      Promise.resolve()
+        .then(() => client.add(input))
+        .then(
+          () => ({ isError: false, code: "", message: "" }),
+          (/** @type {any} */ error) => ({ isError: error instanceof Error, code: error.code, message: error.message }),
+        ),
+    );
     return Promise.all(outcomes);
   });
   for (const { isError, code, message } of errors) {
@@ -47,7 +51,10 @@ scene("the API's errors have a code and a sentence", async (stage) => {
   }
 });
 
-for (const [name, codec] of /** @type {[string, RegExp][]} */ ([["unsupported-hevc.mp4", /HEVC|H\.265|hvc1/i], ["unsupported-ac3.mp4", /AC-?3/i]])) {
+for (const [name, codec] of /** @type {[string, RegExp][]} */ ([
+  ["unsupported-hevc.mp4", /HEVC|H\.265|hvc1/i],
+  ["unsupported-ac3.mp4", /AC-?3/i],
+])) {
   scene(`${name} can't be played: the page names the codec, and saves the file`, async (stage) => {
     const film = await media(name);
     const { site } = await stage.swarmreel();

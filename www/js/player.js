@@ -149,6 +149,8 @@ export class Player {
     video.addEventListener("error", () => this.fail(mediaError(video.error)), { signal });
     video.addEventListener("seeking", () => this.#seek(), { signal });
     video.addEventListener("waiting", () => this.#unstick(), { signal });
+    // Whoever gives the element something else to show has taken it away. A late `emptied` of an earlier source has not.
+    video.addEventListener("emptied", () => video.src !== url && this.close(), { signal });
     for (const event of ["timeupdate", "seeked"]) {
       video.addEventListener(event, () => (this.#pump(), this.#report()), { signal });
     }

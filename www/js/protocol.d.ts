@@ -50,6 +50,7 @@ export interface ToPage {
   done: { torrent: number };
   peer: { torrent: number; id: string };
   warning: { torrent: number; code: string; message: string };
+  failed: { torrent: number; code: string; message: string };
   stats: Stats;
 
   openMedia: { play: number; tracks: string[]; duration?: number };

@@ -46,7 +46,7 @@ export class Swarmreel {
   #torrents = new Map();
   /** @type {Map<number, { torrent: Torrent, player: import("./player.js").Player }>} */
   #plays = new Map();
-  /** @type {Map<number, import("./reader.js").Reader>} */
+  /** @type {Map<number, { torrent: Torrent, reader: import("./reader.js").Reader }>} */
   #reads = new Map();
   #destroyed = false;
 
@@ -106,7 +106,7 @@ export class Swarmreel {
    * @returns {Promise<Torrent>}
    */
   async seed(files, { name, trackers = [], pieceLength, comment, onProgress } = {}) {
-    const list = files instanceof File ? [files] : Array.from(files);
+    const list = files instanceof File ? [files] : Array.from(files ?? []);
     if (!list.every((file) => file instanceof File)) {
       throw new SwarmreelError("bad-seed", "Only files can be shared.");
     }
@@ -155,7 +155,7 @@ export class Swarmreel {
   #end(error) {
     this.#connections?.end();
     for (const { player } of [...this.#plays.values()]) player.close(error);
-    for (const reader of [...this.#reads.values()]) reader.fail(error);
+    for (const { reader } of [...this.#reads.values()]) reader.fail(error);
     this.#torrents.clear();
     this.#engine.end(error);
   }
@@ -176,13 +176,14 @@ export class Swarmreel {
       stats: (stats) => torrent(stats.torrent)?._setStats(stats),
       peer: ({ torrent: id, ...detail }) => torrent(id)?._tell("peer", detail),
       warning: ({ torrent: id, ...detail }) => torrent(id)?._tell("warning", detail),
+      failed: ({ torrent: id, code, message }) => torrent(id)?._fail(new SwarmreelError(code, message)),
 
       openMedia: (message) => player(message.play)?.openMedia(message),
       openBuffer: (message) => player(message.play)?.openBuffer(message),
       append: (message) => player(message.play)?.append(message),
       endMedia: (message) => player(message.play)?.endMedia(message),
       playFailed: ({ play, code, message }) => player(play)?.fail(new SwarmreelError(code, message)),
-      deliver: (message) => this.#reads.get(message.read)?.deliver(message),
+      deliver: (message) => this.#reads.get(message.read)?.reader.deliver(message),
 
       offer: (message) => this.#connections?.offer(message),
       answer: (message) => this.#connections?.answer(message),

@@ -31,7 +31,7 @@ import { typeOf } from "./types.js";
  * @typedef {object} Host
  * @property {import("./engine.js").Engine} engine
  * @property {Map<number, { torrent: Torrent, player: Player }>} plays
- * @property {Map<number, Reader>} reads
+ * @property {Map<number, { torrent: Torrent, reader: Reader }>} reads
  * @property {(torrent: Torrent) => void} forget
  */
 
@@ -127,7 +127,7 @@ export class Torrent extends EventTarget {
     this.files = files.flatMap(make);
     if (this.#state === "metadata") this.#state = "downloading";
     this.#whenReady.resolve(this);
-    this.dispatchEvent(new Event("ready"));
+    this.#announce("ready");
   }
 
   /** @internal */
@@ -136,7 +136,7 @@ export class Torrent extends EventTarget {
     this.#state = "seeding";
     for (const file of this.files) file._verified = file.length;
     this.#whenDone.resolve(this);
-    this.dispatchEvent(new Event("done"));
+    this.#announce("done");
   }
 
   /** @param {WireStats} stats @internal */
@@ -145,6 +145,21 @@ export class Torrent extends EventTarget {
     this.#stats = stats;
     for (const file of this.files) file._verified = stats.filesVerified[file._index] ?? 0;
     this.dispatchEvent(new Event("progress"));
+  }
+
+  /**
+   * In a task of its own: what is known from the start is told after `add` or `seed` has returned.
+   * @param {"ready" | "done"} type
+   */
+  #announce(type) {
+    setTimeout(() => this.dispatchEvent(new Event(type)));
+  }
+
+  /** Ends the torrent, which can't go on. @param {SwarmreelError} error @internal */
+  _fail(error) {
+    this._end("failed", error);
+    this.#host.forget(this);
+    this.#host.engine.ask("remove", { torrent: this.#id, forget: true }, () => undefined).catch(() => {});
   }
 
   /** A frame is on the screen. @internal */
@@ -165,6 +180,7 @@ export class Torrent extends EventTarget {
     this.#whenReady.reject(error);
     this.#whenDone.reject(error);
     for (const { torrent, player } of this.#host.plays.values()) if (torrent === this) player.close(error);
+    for (const { torrent, reader } of [...this.#host.reads.values()]) if (torrent === this) reader.fail(error);
     if (state === "failed") this._tell("error", { code: error.code, message: error.message });
   }
 
@@ -244,7 +260,7 @@ export class TorrentFile {
     const body = { torrent: this.#torrentId, file: this._index, start, end };
     /** @type {Reader} */
     const reader = new Reader(
-      () => engine.ask("read", body, ({ id = -1 }) => (reads.set(id, reader), id)),
+      () => engine.ask("read", body, ({ id = -1 }) => (reads.set(id, { torrent: this.#torrent, reader }), id)),
       (read) => reads.delete(read),
       engine.tell,
     );

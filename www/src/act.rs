@@ -84,6 +84,9 @@ impl Driver {
             Event::Warning { torrent, code, message } => {
                 Some(ToPage::Warning { torrent: torrent.0, code: code.to_owned(), message })
             }
+            Event::Failed { torrent, code, message } => {
+                Some(ToPage::Failed { torrent: torrent.0, code: code.to_owned(), message })
+            }
             Event::PlayFailed { play, code, message } => {
                 Some(ToPage::PlayFailed { play: play.0, code: code.to_owned(), message })
             }

@@ -173,6 +173,11 @@ pub(crate) enum ToPage {
         code: String,
         message: String,
     },
+    Failed {
+        torrent: u32,
+        code: String,
+        message: String,
+    },
     Stats(Box<Stats>),
 
     OpenMedia {

@@ -116,8 +116,8 @@ impl Stores {
         match self.open.get_mut(&torrent) {
             Some(Store::Opfs(opfs)) => opfs.put(piece, bytes),
             Some(Store::Memory(memory)) => memory.put(piece, bytes, held),
-            // What is seeded is there already.
-            Some(Store::Source(_)) => Ok(()),
+            // A piece is only put here when the user's file has changed under us, which we do not mend.
+            Some(Store::Source(_)) => Err(StoreError),
             None => Err(StoreError),
         }
     }

@@ -1,10 +1,12 @@
 //! The tests, stage by stage, and the benchmark. Each stage ends with its own runner's summary.
 
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
 use crate::process::{cargo, command, output, root, run};
+use crate::site::{self, Optimise};
 use crate::{install, server, tidy};
 
 type Stage = (&'static str, fn() -> Result<()>);
@@ -23,6 +25,7 @@ const STAGES: [Stage; 7] = [
 /// Where the core's tests run as WebAssembly: `wasm32-wasip1` rather than the page's `wasm32-unknown-unknown`, because
 /// there the standard test runner works as it is. The core uses nothing of the system, so the code is the same.
 const WASM_TEST_TARGET: &str = "wasm32-wasip1";
+const WASM_RUNNER: &str = "CARGO_TARGET_WASM32_WASIP1_RUNNER";
 
 /// Runs these stages; none means all. Later stages run even if an earlier one fails.
 pub(crate) fn run_named(names: &[&str]) -> Result<()> {
@@ -66,27 +69,34 @@ fn rust() -> Result<()> {
     run(&mut cargo(["test", "--workspace"]))
 }
 
-/// The page's module, and the core's tests under Node.
+/// The page's module; the core's tests under Node; and a simulated world, which must run the same there as natively.
 fn wasm() -> Result<()> {
     install::node()?;
-    server::build()?;
+    site::build(Optimise::IfFound)?;
     install::rust_target(WASM_TEST_TARGET)?;
-    let runner = format!("node {}", root().join("xtask/wasi.mjs").display());
-    compare_traces(&runner)?;
-    run(cargo(["test", "-p", "swarmreel", "--target", WASM_TEST_TARGET])
-        .env("CARGO_TARGET_WASM32_WASIP1_RUNNER", runner))
+    run(cargo(["test", "-p", "swarmreel", "--target", WASM_TEST_TARGET]).env(WASM_RUNNER, wasm_runner()))?;
+    let native = output(&mut simulate(&[]));
+    let wasm = output(simulate(&["--target", WASM_TEST_TARGET]).env(WASM_RUNNER, wasm_runner()));
+    match (native, wasm) {
+        (Some(native), Some(wasm)) if native == wasm => {
+            println!("Ten simulated worlds run the same natively and as WebAssembly:\n{native}");
+            Ok(())
+        }
+        (Some(native), Some(wasm)) => {
+            bail!("a simulated world differs. Natively:\n{native}\nAs WebAssembly:\n{wasm}")
+        }
+        _ => bail!("the simulated worlds can't be run: see `cargo xtask sim --traces 10`."),
+    }
 }
 
-/// The same simulated worlds leave the same traces natively and as WebAssembly.
-fn compare_traces(runner: &str) -> Result<()> {
-    eprintln!("$ swarmreel-sim --traces 10, natively and as WebAssembly");
-    let mut native = cargo(["run", "-p", "swarmreel-sim", "--", "--traces", "10"]);
-    let mut wasm = cargo(["run", "--target", WASM_TEST_TARGET, "-p", "swarmreel-sim", "--", "--traces", "10"]);
-    let native = output(&mut native);
-    if native.is_none() || native != output(wasm.env("CARGO_TARGET_WASM32_WASIP1_RUNNER", runner)) {
-        bail!("the simulated worlds do not run the same natively and as WebAssembly.");
-    }
-    Ok(())
+fn wasm_runner() -> String {
+    format!("node {}", root().join("xtask/wasi.mjs").display())
+}
+
+fn simulate(target: &[&str]) -> Command {
+    let mut command = cargo(["run", "--quiet", "-p", "swarmreel-sim"]);
+    command.args(target).args(["--", "--traces", "10"]).stderr(Stdio::inherit());
+    command
 }
 
 /// The page's types, and its own tests.

@@ -1,4 +1,5 @@
-// The bars that the project set itself, computed from the medians. Invariant: a bar that could not be measured is not met.
+// The bars that the project set itself, computed from the medians. Invariant: a bar that could not be measured is not
+// met.
 
 /** @typedef {Record<string, Record<string, number>>} Medians by contender, then by measure */
 
@@ -33,6 +34,7 @@ export function bars(medians) {
     bar("longest task of a download, ms", ours.longestTaskMs, "at most", 50),
     bar("longest task of starting to play, ms", ours.playLongestTaskMs, "at most", 50),
     bar("peak memory, large torrent / small", ratio(ours.largePeakMegabytes, ours.peakMegabytes), "at most", 1.1),
+    bar("median memory, large torrent / small", ratio(ours.largeMedianMegabytes, ours.medianMegabytes), "at most", 1.1),
   ];
 }
 
@@ -41,7 +43,13 @@ function ratio(a, b) {
   return a === undefined || b === undefined ? undefined : a / b;
 }
 
-/** @param {string} name @param {number | undefined} value @param {Bar["sense"]} sense @param {number} limit @returns {Bar} */
+/**
+ * @param {string} name
+ * @param {number | undefined} value
+ * @param {Bar["sense"]} sense
+ * @param {number} limit
+ * @returns {Bar}
+ */
 function bar(name, value, sense, limit) {
   const met = value !== undefined && (sense === "at least" ? value >= limit : value <= limit);
   return { name, value: value === undefined ? null : rounded(value), sense, bar: limit, met };

@@ -1,5 +1,6 @@
-// Who is compared: our peer, webtorrent 3.0.21 and a bare data channel, each behind the same surface. Invariant: everything
-// that can be ready before a person pastes the link is ready before the clock starts, for each of them alike.
+// Who is compared: our peer, webtorrent 3.0.21 and a bare data channel, each behind the same surface. Invariant:
+// everything that can be ready before a person pastes the link is ready before the clock starts, for each of them
+// alike.
 import * as wt from "../lib/wt.mjs";
 import * as api from "../lib/api.mjs";
 
@@ -31,7 +32,9 @@ import * as api from "../lib/api.mjs";
 /** @param {Stage} stage */
 async function pair(stage) {
   const options = { args: ["--disable-background-timer-throttling"] };
-  const [seeder, viewer] = await Promise.all(["seeder", "viewer"].map((name) => stage.person("chromium", { name, ...options })));
+  const [seeder, viewer] = await Promise.all(
+    ["seeder", "viewer"].map((name) => stage.person("chromium", { name, ...options })),
+  );
   return { seeder, viewer };
 }
 
@@ -86,11 +89,12 @@ export function channel(kibibytes) {
       return {
         viewer,
         add: () => connect(seeder, viewer, fixture.length, kibibytes * 1024),
-        finished: () => viewer.page.evaluate(async () => {
-          const { channel } = /** @type {any} */ (window);
-          await channel.finished;
-          return { ...channel.progress };
-        }),
+        finished: () =>
+          viewer.page.evaluate(async () => {
+            const { channel } = /** @type {any} */ (window);
+            await channel.finished;
+            return { ...channel.progress };
+          }),
       };
     },
   };
@@ -99,6 +103,11 @@ export function channel(kibibytes) {
 /** @param {Person} seeder @param {Person} viewer @param {number} length @param {number} size */
 async function connect(seeder, viewer, length, size) {
   const offer = await viewer.page.evaluate((bytes) => /** @type {any} */ (window).channel.offer(bytes), length);
-  const answer = await seeder.page.evaluate((...args) => /** @type {any} */ (window).channel.answer(...args), offer, length, size);
+  const answer = await seeder.page.evaluate(
+    (...args) => /** @type {any} */ (window).channel.answer(...args),
+    offer,
+    length,
+    size,
+  );
   await viewer.page.evaluate((sdp) => /** @type {any} */ (window).channel.accept(sdp), answer);
 }

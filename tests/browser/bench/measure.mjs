@@ -1,4 +1,6 @@
-// One measured run of one contender. Invariant: a run has browsers, servers and profiles of its own; nothing is warm from the last.
+// One measured run of one contender. Invariant: a run has browsers, servers and profiles of its own; nothing is warm
+// from the last.
+import { median } from "./bars.mjs";
 import { Stage } from "../lib/stage.mjs";
 import { Meter } from "../lib/process-tree.mjs";
 import { assertRightPicture, sight, watch } from "../lib/watch.mjs";
@@ -14,12 +16,19 @@ import { assertRightPicture, sight, watch } from "../lib/watch.mjs";
  * @property {number} connectMs from `add` to the open channel
  * @property {number} cpuSeconds of the downloader's whole browser, from `add` to the last byte
  * @property {number} peakMegabytes proportional set size of the downloader's whole browser
+ * @property {number} medianMegabytes the same, half of the time. The garbage collector's saw teeth are up to 60 MB
+ *   high in any page that receives that fast, and a long download meets more of them: a higher peak is no growth
  * @property {number} grownMegabytes the peak less what the browser took before `add`
  * @property {number} longTasks on the downloader's page
  * @property {number} longestTaskMs
  */
 
-/** Downloads a file without playing it. @param {Contender} contender @param {Fixture} fixture @returns {Promise<Transfer>} */
+/**
+ * Downloads a file without playing it.
+ * @param {Contender} contender
+ * @param {Fixture} fixture
+ * @returns {Promise<Transfer>}
+ */
 export async function transfer(contender, fixture) {
   return onStage(contender, fixture, false, async (session) => {
     await watchTasks(session);
@@ -29,13 +38,15 @@ export async function transfer(contender, fixture) {
     const used = meter.stop();
     const tasks = await longTasks(session);
     const megabytes = fixture.length / 1e6;
+    const peak = Math.max(...used.memory);
     return {
       megabytesPerSecond: megabytes / ((times.doneAt - times.connectedAt) / 1000),
       megabytesPerSecondFromAdd: megabytes / ((times.doneAt - times.addedAt) / 1000),
       connectMs: times.connectedAt - times.addedAt,
       cpuSeconds: used.cpuSeconds,
-      peakMegabytes: used.peakBytes / 1e6,
-      grownMegabytes: (used.peakBytes - used.startBytes) / 1e6,
+      peakMegabytes: peak / 1e6,
+      medianMegabytes: median(used.memory) / 1e6,
+      grownMegabytes: (peak - used.memory[0]) / 1e6,
       longTasks: tasks.length,
       longestTaskMs: Math.max(0, ...tasks),
     };
@@ -49,7 +60,12 @@ export async function transfer(contender, fixture) {
  * @property {number} playLongestTaskMs on the viewer's page, from `add` to that frame
  */
 
-/** Plays a film from its link, and seeks as soon as it shows. @param {Contender} contender @param {Fixture} film @returns {Promise<Play>} */
+/**
+ * Plays a film from its link, and seeks as soon as it shows.
+ * @param {Contender} contender
+ * @param {Fixture} film
+ * @returns {Promise<Play>}
+ */
 export async function play(contender, film) {
   return onStage(contender, film, true, async (session) => {
     const { page } = session.viewer;
@@ -61,7 +77,11 @@ export async function play(contender, film) {
     const first = await sight(page);
     const seekMs = await page.evaluate(timeSeek, 0.75);
     assertRightPicture(await sight(page));
-    return { firstFrameMs: first.firstAt - addedAt, seekMs, playLongestTaskMs: Math.max(0, ...(await longTasks(session))) };
+    return {
+      firstFrameMs: first.firstAt - addedAt,
+      seekMs,
+      playLongestTaskMs: Math.max(0, ...(await longTasks(session))),
+    };
   });
 }
 
@@ -103,12 +123,17 @@ async function onStage(contender, fixture, plays, run) {
 async function watchTasks({ viewer }) {
   await viewer.page.evaluate(() => {
     const tasks = /** @type {number[]} */ ([]);
-    new PerformanceObserver((list) => list.getEntries().forEach(({ duration }) => tasks.push(duration))).observe({ type: "longtask" });
+    new PerformanceObserver((list) => list.getEntries().forEach(({ duration }) => tasks.push(duration))).observe({
+      type: "longtask",
+    });
     Object.assign(window, { tasks });
   });
 }
 
-/** @param {Session} session @returns {Promise<number[]>} tasks of more than 50 ms, ms (the browser reports no shorter ones) */
+/**
+ * @param {Session} session
+ * @returns {Promise<number[]>} tasks of more than 50 ms, ms (the browser reports no shorter ones)
+ */
 function longTasks({ viewer }) {
   return viewer.page.evaluate(() => /** @type {any} */ (window).tasks);
 }

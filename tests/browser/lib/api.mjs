@@ -1,8 +1,11 @@
-// People who use our public JavaScript API, on an empty page of our site. Invariant: only what `/swarmreel.js` exports is used.
+// People who use our public JavaScript API, on an empty page of our site. Invariant: only what `/swarmreel.js` exports
+// is used.
 
 /** @typedef {import("./people.mjs").Person} Person */
 
-/** @typedef {{ storage?: "opfs" | "memory", transferChannels?: boolean, trackers?: string[], iceServers?: object[] }} Options */
+/**
+ * @typedef {{ storage?: "opfs" | "memory", transferChannels?: boolean, trackers?: string[], iceServers?: object[] }} Options
+ */
 
 /**
  * Opens an empty document of the site and creates a client there. The page's `me` keeps what later steps need.
@@ -68,9 +71,14 @@ async function addTorrent(link, play) {
   for (const type of ["warning", "error"]) {
     torrent.addEventListener(type, (/** @type {CustomEvent} */ { detail }) => me.events.push({ type, ...detail }));
   }
-  torrent.done.then(() => (times.doneAt = performance.now()), () => {});
+  torrent.done.then(
+    () => (times.doneAt = performance.now()),
+    () => {},
+  );
   const started = torrent.ready.then(() => play && torrent.files[0].play(me.video));
-  started.catch((/** @type {any} */ error) => me.events.push({ type: "play", code: error.code, message: error.message }));
+  started.catch((/** @type {any} */ error) =>
+    me.events.push({ type: "play", code: error.code, message: error.message }),
+  );
 }
 
 /** Waits until everything is downloaded. @param {Person} person */
@@ -91,7 +99,8 @@ export async function times(person) {
  * @param {number} bytes
  */
 export async function moves(person, figure, bytes) {
-  const moved = (/** @type {string} */ name, /** @type {number} */ enough) => /** @type {any} */ (window).me.torrent.stats()[name] >= enough;
+  const moved = (/** @type {string} */ name, /** @type {number} */ enough) =>
+    /** @type {any} */ (window).me.torrent.stats()[name] >= enough;
   await person.page.waitForFunction(moved, { timeout: 10_000, polling: 50 }, figure, bytes);
 }
 
@@ -100,7 +109,10 @@ export function stats(person) {
   return person.page.evaluate(() => JSON.parse(JSON.stringify(/** @type {any} */ (window).me.torrent.stats())));
 }
 
-/** @param {Person} person @returns {Promise<{ type: string, code: string, message: string }[]>} warnings and errors heard so far */
+/**
+ * @param {Person} person
+ * @returns {Promise<{ type: string, code: string, message: string }[]>} warnings and errors heard so far
+ */
 export function events(person) {
   return person.page.evaluate(() => /** @type {any} */ (window).me.events);
 }

@@ -26,7 +26,11 @@ function killAll() {
 }
 
 process.on("exit", killAll);
-for (const [signal, code] of /** @type {[NodeJS.Signals, number][]} */ ([["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]])) {
+for (const [signal, code] of /** @type {[NodeJS.Signals, number][]} */ ([
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+  ["SIGHUP", 129],
+])) {
   process.once(signal, () => {
     killAll();
     process.exit(code);

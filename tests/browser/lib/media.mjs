@@ -39,15 +39,58 @@ const VIDEO_IN = (seconds) => ["-f", "lavfi", "-i", `testsrc2=s=640x360:r=24:d=$
 const SOUND_IN = (seconds) => ["-f", "lavfi", "-i", `sine=f=440:d=${seconds}`];
 /** @param {string} rate */
 const H264 = (rate) => [
-  "-vf", picture(), "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "48",
+  "-vf",
+  picture(),
+  "-pix_fmt",
+  "yuv420p",
+  "-c:v",
+  "libx264",
+  "-preset",
+  "ultrafast",
+  "-bf",
+  "2",
+  "-g",
+  "48",
   // Filler keeps the rate constant, so a place in time is a place in the file.
-  "-x264-params", "nal-hrd=cbr:filler=1", "-b:v", rate, "-minrate", rate, "-maxrate", rate, "-bufsize", rate,
-  "-c:a", "aac", "-b:a", "96k",
+  "-x264-params",
+  "nal-hrd=cbr:filler=1",
+  "-b:v",
+  rate,
+  "-minrate",
+  rate,
+  "-maxrate",
+  rate,
+  "-bufsize",
+  rate,
+  "-c:a",
+  "aac",
+  "-b:a",
+  "96k",
 ];
 /** @param {string} rate */
 const VP9 = (rate) => [
-  "-vf", picture(), "-pix_fmt", "yuv420p", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "48",
-  "-b:v", rate, "-minrate", rate, "-maxrate", rate, "-c:a", "libopus", "-b:a", "96k",
+  "-vf",
+  picture(),
+  "-pix_fmt",
+  "yuv420p",
+  "-c:v",
+  "libvpx-vp9",
+  "-deadline",
+  "realtime",
+  "-cpu-used",
+  "8",
+  "-g",
+  "48",
+  "-b:v",
+  rate,
+  "-minrate",
+  rate,
+  "-maxrate",
+  rate,
+  "-c:a",
+  "libopus",
+  "-b:a",
+  "96k",
 ];
 const FRAGMENTED = ["-movflags", "frag_keyframe+empty_moov+default_base_moof"];
 
@@ -71,7 +114,19 @@ const RECIPES = {
   "unsupported-ac3.mp4": sound(12, ["-c:a", "ac3", "-b:a", "192k"]),
   "unsupported-hevc.mp4": {
     seconds: 6,
-    args: [...VIDEO_IN(6), "-pix_fmt", "yuv420p", "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-tag:v", "hvc1"],
+    args: [
+      ...VIDEO_IN(6),
+      "-pix_fmt",
+      "yuv420p",
+      "-c:v",
+      "libx265",
+      "-preset",
+      "ultrafast",
+      "-x265-params",
+      "log-level=none",
+      "-tag:v",
+      "hvc1",
+    ],
   },
 };
 
@@ -94,7 +149,9 @@ function copyOf(from, seconds, copy) {
 export async function media(name) {
   const recipe = RECIPES[name];
   if (!recipe) throw new Error(`no recipe for ${name}`);
-  const args = recipe.from ? ["-i", (await media(recipe.from)).path, "-c", "copy", ...(recipe.copy ?? [])] : (recipe.args ?? []);
+  const args = recipe.from
+    ? ["-i", (await media(recipe.from)).path, "-c", "copy", ...(recipe.copy ?? [])]
+    : (recipe.args ?? []);
   const path = await made(name, args.join(" "), async (temporary) => {
     await run("ffmpeg", ["-v", "error", "-y", "-fflags", "+bitexact", ...args, "-f", format(name), temporary]);
   });
@@ -107,9 +164,13 @@ function format(name) {
   return extension === "m4a" ? "mp4" : extension;
 }
 
-/** @param {number} megabytes of 10^6 bytes @returns {Promise<Fixture>} random bytes, which nothing on the way can compress */
+/**
+ * @param {number} megabytes of 10^6 bytes
+ * @returns {Promise<Fixture>} random bytes, which nothing on the way can compress
+ */
 export async function randomMegabytes(megabytes) {
-  if (!(megabytes >= 1 && megabytes <= 10_000)) throw new Error(`${megabytes} MB is not a size to test with: 1 to 10000.`);
+  if (!(megabytes >= 1 && megabytes <= 10_000))
+    throw new Error(`${megabytes} MB is not a size to test with: 1 to 10000.`);
   const name = `random-${megabytes}-mb.bin`;
   const path = await made(name, "v1", async (temporary) => {
     const file = await open(temporary, "w");

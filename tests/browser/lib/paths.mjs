@@ -1,4 +1,5 @@
-// Where things are. Invariant: everything the tests generate lands under `target/` or `artifacts/`, never beside sources.
+// Where things are. Invariant: everything the tests generate lands under `target/` or `artifacts/`, never beside
+// sources.
 import { mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";

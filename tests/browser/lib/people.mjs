@@ -42,7 +42,8 @@ function executable(kind) {
   const fromEnv = process.env[kind === "chromium" ? "CHROMIUM_BIN" : "FIREFOX_BIN"];
   const names = kind === "chromium" ? ["chromium", "chromium-browser", "google-chrome"] : ["firefox-esr", "firefox"];
   const found = [fromEnv, ...names.map((name) => `/usr/bin/${name}`)].find((path) => path && existsSync(path));
-  if (!found) throw new Error(`No ${kind} found: install Debian's ${names[0]}, or name it in ${kind.toUpperCase()}_BIN.`);
+  if (!found)
+    throw new Error(`No ${kind} found: install Debian's ${names[0]}, or name it in ${kind.toUpperCase()}_BIN.`);
   return found;
 }
 
@@ -103,14 +104,15 @@ export class Person {
   async keepEvidence(label) {
     const stem = join(ARTIFACTS, `${label}-${this.name}`.replace(/[^\w.-]+/g, "-"));
     await writeFile(`${stem}.log`, `${this.log.join("\n")}\n`);
-    if (this.browser.connected) await this.page.screenshot({ path: /** @type {any} */ (`${stem}.png`) }).catch(() => {});
+    if (this.browser.connected)
+      await this.page.screenshot({ path: /** @type {any} */ (`${stem}.png`) }).catch(() => {});
   }
 }
 
 /**
  * Starts a browser for one person.
  * @param {Kind} kind
- * @param {{ name?: string, args?: string[], width?: number, height?: number }} [options] `args` are extra flags for Chromium
+ * @param {{ name?: string, args?: string[], width?: number, height?: number }} [options] `args`: flags for Chromium
  * @returns {Promise<Person>}
  */
 export async function arrive(kind, options = {}) {
@@ -152,7 +154,10 @@ async function saveDownloadsTo(page, folder) {
 async function closeBrowser(browser) {
   const child = browser.process();
   const closed = await Promise.race([
-    browser.close().then(() => true, () => false),
+    browser.close().then(
+      () => true,
+      () => false,
+    ),
     new Promise((resolve) => setTimeout(resolve, 5_000, false).unref()),
   ]);
   if (!closed) child?.kill("SIGKILL");

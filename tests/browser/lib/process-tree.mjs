@@ -74,26 +74,24 @@ export class Meter {
   #root;
   #startSeconds;
   #timer;
-  #peakBytes;
+  /** @type {number[]} */
+  #samples;
 
   /** @param {number} root @param {number} [everyMs] sampling period of the memory */
   constructor(root, everyMs = 200) {
     this.#root = root;
     this.#startSeconds = cpuSeconds(root);
-    this.startBytes = memoryBytes(root);
-    this.#peakBytes = this.startBytes;
-    this.#timer = setInterval(() => this.#sample(), everyMs);
+    this.#samples = [memoryBytes(root)];
+    this.#timer = setInterval(() => this.#samples.push(memoryBytes(root)), everyMs);
   }
 
-  #sample() {
-    this.#peakBytes = Math.max(this.#peakBytes, memoryBytes(this.#root));
-  }
-
-  /** @returns {{ cpuSeconds: number, peakBytes: number, startBytes: number }} since the meter was made */
+  /**
+   * @returns {{ cpuSeconds: number, memory: number[] }} used since the meter was made; bytes, the first from the start
+   */
   stop() {
     clearInterval(this.#timer);
     const used = cpuSeconds(this.#root) - this.#startSeconds;
-    this.#sample();
-    return { cpuSeconds: used, peakBytes: this.#peakBytes, startBytes: this.startBytes };
+    this.#samples.push(memoryBytes(this.#root));
+    return { cpuSeconds: used, memory: this.#samples };
   }
 }

@@ -1,7 +1,7 @@
-// The two trackers the tests meet at: ours, and the npm package's. Invariant: each listens on a port of its own on loopback.
+// The two trackers the tests meet at: ours, and the npm package's. Invariant: each listens on a port of its own on
+// loopback.
 import { spawn } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { once } from "node:events";
 // The server alone: the package as a whole loads a native WebRTC, which is not built here.
@@ -19,9 +19,12 @@ function binary() {
     .map((profile) => join(TARGET, profile, "swarmreel-signaling"))
     .filter((path) => existsSync(path))
     .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
-  if (built.length === 0) throw new Error("The server is not built: run `cargo xtask test`, or name it in SWARMREEL_BIN.");
+  if (built.length === 0)
+    throw new Error("The server is not built: run `cargo xtask test`, or name it in SWARMREEL_BIN.");
   return built[0];
 }
+
+/** @typedef {import("node:stream").Readable} Readable */
 
 /** A running `swarmreel-signaling`. */
 export class SwarmreelServer {
@@ -51,27 +54,13 @@ export class SwarmreelServer {
 
 /**
  * Starts our server and waits until it says where it is.
- * @param {{ port?: number, args?: string[] }} [options]
+ * @param {{ args?: string[] }} [options] more flags for it
  * @returns {Promise<SwarmreelServer>}
  */
-export async function startSwarmreel({ port, args = [] } = {}) {
-  const wanted = port ?? (await freePort());
-  // Every person of a test shares one address, so the per-address limit makes room for all of them.
-  const child = spawn(binary(), ["--listen", `127.0.0.1:${wanted}`, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+export async function startSwarmreel({ args = [] } = {}) {
+  const child = spawn(binary(), ["--listen", "127.0.0.1:0", ...args], { stdio: ["ignore", "pipe", "pipe"] });
   const takeBack = atExit(() => child.kill("SIGKILL"));
   const exited = once(child, "exit").catch(() => {});
-  let said = "";
-  const ready = new Promise((resolve, reject) => {
-    const hear = (/** @type {Buffer} */ text) => {
-      said += text;
-      if (/Swarmreel is at /.test(said)) resolve(undefined);
-    };
-    child.stdout.on("data", hear);
-    child.stderr.on("data", hear);
-    child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`swarmreel-signaling ended with ${code}: ${said}`)));
-    setTimeout(() => reject(new Error(`swarmreel-signaling is not up after ${STARTUP_MS} ms: ${said}`)), STARTUP_MS).unref();
-  });
   const stop = async () => {
     child.kill("SIGTERM");
     const kill = setTimeout(() => child.kill("SIGKILL"), 5_000);
@@ -80,12 +69,29 @@ export async function startSwarmreel({ port, args = [] } = {}) {
     takeBack();
   };
   try {
-    await ready;
+    return new SwarmreelServer(await announcedPort(child), stop);
   } catch (error) {
     await stop();
     throw error;
   }
-  return new SwarmreelServer(wanted, stop);
+}
+
+/** @param {import("node:child_process").ChildProcessByStdio<null, Readable, Readable>} child @returns {Promise<number>} */
+function announcedPort(child) {
+  return new Promise((resolve, reject) => {
+    let said = "";
+    const hear = (/** @type {Buffer} */ text) => {
+      said += text;
+      const match = /Swarmreel is at http:\/\/[^:]+:(\d+)\//.exec(said);
+      if (match) resolve(Number(match[1]));
+    };
+    child.stdout.on("data", hear);
+    child.stderr.on("data", hear);
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`swarmreel-signaling ended with ${code}: ${said}`)));
+    const late = () => reject(new Error(`swarmreel-signaling is not up after ${STARTUP_MS} ms: ${said}`));
+    setTimeout(late, STARTUP_MS).unref();
+  });
 }
 
 /**
@@ -105,14 +111,4 @@ export async function startTracker() {
 async function closeTracker(server) {
   for (const socket of server.ws.clients ?? []) socket.terminate();
   await new Promise((resolve) => server.close(resolve));
-}
-
-/** @returns {Promise<number>} a port that was free a moment ago */
-export async function freePort() {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = /** @type {import("node:net").AddressInfo} */ (probe.address());
-  probe.close();
-  await once(probe, "close");
-  return port;
 }

@@ -1,4 +1,5 @@
-// A scene: one test with its people and servers. Invariant: it ends by itself, cleans up, and fails on a page's unexpected error.
+// A scene: one test with its people and servers. Invariant: it ends by itself, cleans up, and fails on a page's
+// unexpected error.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Closers } from "./cleanup.mjs";

@@ -1,10 +1,10 @@
-// Serves the tests' own pages and the webtorrent package to browsers. Invariant: nothing outside the named files is served.
+// Serves the tests' own pages and the webtorrent package to browsers. Invariant: nothing outside the named files is
+// served.
 import { createReadStream } from "node:fs";
 import { createServer } from "node:http";
 import { once } from "node:events";
-import { extname, join } from "node:path";
 import { createRequire } from "node:module";
-import { dirname } from "node:path";
+import { dirname, extname, join } from "node:path";
 import { HERE } from "./paths.mjs";
 
 const webtorrent = join(dirname(createRequire(import.meta.url).resolve("webtorrent")), "dist");

@@ -52,16 +52,25 @@ export function sight(page) {
   return page.evaluate(() => /** @type {any} */ (window).sight);
 }
 
-/** Waits until more frames were shown than before. @param {Page} page @param {number} [count] @param {number} [timeout] ms */
+/**
+ * Waits until more frames were shown than before.
+ * @param {Page} page
+ * @param {number} [count]
+ * @param {number} [timeout] ms
+ */
 export async function seesFrames(page, count = 10, timeout = 40_000) {
   await page.evaluate(() => {
     const w = /** @type {any} */ (window);
     w.framesBefore = w.sight.frames;
   });
-  await page.waitForFunction((more) => {
-    const w = /** @type {any} */ (window);
-    return w.sight.frames >= w.framesBefore + more;
-  }, { timeout, polling: 50 }, count);
+  await page.waitForFunction(
+    (more) => {
+      const w = /** @type {any} */ (window);
+      return w.sight.frames >= w.framesBefore + more;
+    },
+    { timeout, polling: 50 },
+    count,
+  );
   const seen = await sight(page);
   assertRightPicture(seen);
   return seen;
@@ -81,7 +90,11 @@ export function assertRightPicture(seen) {
  */
 export async function seeksTo(page, fraction, selector = "video") {
   const target = await page.evaluate(seek, selector, fraction);
-  await page.waitForFunction((from) => /** @type {any} */ (window).sight.mediaTime >= from - 0.2, { timeout: 40_000, polling: 50 }, target);
+  await page.waitForFunction(
+    (from) => /** @type {any} */ (window).sight.mediaTime >= from - 0.2,
+    { timeout: 40_000, polling: 50 },
+    target,
+  );
   const seen = await sight(page);
   assertRightPicture(seen);
   return seen;

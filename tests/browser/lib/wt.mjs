@@ -47,7 +47,10 @@ export function digest(person) {
   return person.page.evaluate(() => /** @type {any} */ (window).wt.digest());
 }
 
-/** @param {Person} person @returns {Promise<{ addedAt: number, connectedAt: number, doneAt: number, downloaded: number, fraction: number }>} */
+/**
+ * @param {Person} person
+ * @returns {Promise<{ addedAt: number, connectedAt: number, doneAt: number, downloaded: number, fraction: number }>}
+ */
 export function progress(person) {
   return person.page.evaluate(() => ({ .../** @type {any} */ (window).wt.progress }));
 }

@@ -1,5 +1,5 @@
-// One end of a bare data channel: the bytes of a download with nothing around them. It is the floor of every comparison:
-// what the browser itself can do, with the same reliable ordered channel that a torrent peer uses.
+// One end of a bare data channel: the bytes of a download with nothing around them. It is the floor of every
+// comparison: what the browser itself can do, with the same reliable ordered channel that a torrent peer uses.
 
 const BUFFER_HIGH = 1 << 20;
 const BUFFER_LOW = 256 << 10;
@@ -60,4 +60,10 @@ function gathered() {
   });
 }
 
-window.channel = { offer, answer, accept: (sdp) => pc.setRemoteDescription({ type: "answer", sdp }), progress, finished };
+window.channel = {
+  offer,
+  answer,
+  accept: (sdp) => pc.setRemoteDescription({ type: "answer", sdp }),
+  progress,
+  finished,
+};

@@ -39,7 +39,9 @@ async function prepareToPlay() {
   await navigator.serviceWorker.register("./sw.min.js", { scope: "./" });
   const registration = await navigator.serviceWorker.ready;
   if (!navigator.serviceWorker.controller) {
-    await new Promise((resolve) => navigator.serviceWorker.addEventListener("controllerchange", resolve, { once: true }));
+    await new Promise((resolve) =>
+      navigator.serviceWorker.addEventListener("controllerchange", resolve, { once: true }),
+    );
   }
   client.createServer({ controller: registration });
 }
@@ -59,7 +61,9 @@ function corrupt() {
   const { send } = RTCDataChannel.prototype;
   wt.corrupted = 0;
   RTCDataChannel.prototype.send = function (data) {
-    const view = ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
+    const view = ArrayBuffer.isView(data)
+      ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+      : new Uint8Array(data);
     if (view.byteLength < 4096) return send.call(this, data);
     const copy = view.slice();
     copy[copy.length - 1] ^= 0xff;

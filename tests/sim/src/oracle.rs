@@ -52,7 +52,7 @@ pub fn check_piece(content: &Content, piece: u32, bytes: &[u8]) {
 /// A message is about to be given to a channel that has `buffered` bytes waiting.
 pub fn check_send(limits: &Limits, message: usize, message_max: usize, buffered: usize) {
     assert!(message > 0, "an empty message");
-    let most = message_max.min(limits.message_bytes_max);
+    let most = message_max.min(limits.message_bytes_max_own);
     assert!(message <= most, "a message of {message} bytes where {most} are allowed");
     let high = limits.link_buffer_high;
     assert!(buffered <= high, "more is sent on a channel with {buffered} bytes waiting, above {high}");

@@ -149,7 +149,7 @@ impl Plan {
         Self {
             seed,
             source: Source::Random(400_000),
-            piece_length: 16 << 10,
+            piece_length: 64 << 10,
             trackers: vec![Uptime::Always],
             ice_failures: 0,
             peers: Vec::new(),
@@ -162,7 +162,7 @@ impl Plan {
         let mut rng = chance::stream(seed, "plan");
         let mut plan = Self::new(seed);
         plan.source = draw_source(&mut rng);
-        plan.piece_length = pick(&mut rng, &[16 << 10, 16 << 10, 32 << 10]);
+        plan.piece_length = pick(&mut rng, &[16 << 10, 32 << 10, 64 << 10, 128 << 10]);
         plan.trackers = draw_trackers(&mut rng);
         plan.ice_failures = pick(&mut rng, &[0, 0, 5, 20]);
         let watchable = matches!(plan.source, Source::Film(_));
@@ -196,7 +196,7 @@ fn draw_source(rng: &mut Rng) -> Source {
     if rng.below(3) == 0 {
         Source::Film(pick(rng, film::NAMES))
     } else {
-        Source::Random(1 + rng.below(600_000) as usize)
+        Source::Random(1 + rng.below(1_500_000) as usize)
     }
 }
 

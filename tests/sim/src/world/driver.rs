@@ -212,6 +212,7 @@ impl World<'_> {
                 *outcome.left.entry(reason).or_default() += 1;
                 self.parted(id, link, reason);
             }
+            Told::Failed { code, message, .. } => panic!("a good torrent can't go on: {code}: {message}"),
             Told::PlayFailed { code, message, .. } => panic!("a good film can't be played: {code}: {message}"),
             Told::PeerJoined { .. } => {}
         }
