@@ -5,23 +5,20 @@
 
 mod bitfield;
 mod partial;
+mod rarity;
 mod requests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub use bitfield::Bitfield;
 use partial::Partial;
+use rarity::Rarity;
 use requests::Requests;
 
 use crate::geometry::{Block, Geometry, Piece};
 use crate::hash::{Digest, sha1};
 use crate::ids::LinkId;
 use crate::time::Moment;
-
-/// Bytes of a run of pieces that are fetched in order.
-const RUN_BYTES: u32 = 4 << 20;
-/// And at least so many runs, so that peers who begin together have something to exchange.
-const RUNS_MIN: u32 = 32;
 
 /// Where a piece stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,14 +83,7 @@ pub struct Pieces {
     partial_bytes: usize,
     requests: Requests,
     suspects: BTreeMap<Piece, Suspect>,
-    /// How many connected peers that lack something have each piece. Peers that have all change no order.
-    availability: Vec<u16>,
-    /// The missing pieces, rarest first, then run by run in a drawn order.
-    rarest: BTreeSet<(u16, u32, Piece)>,
-    shuffle: u32,
-    /// Neighbouring pieces that are fetched together: a seeder reads its file megabytes at a time, and reading one for
-    /// each piece of it, in a random order, costs more than sending it.
-    run: u32,
+    rarity: Rarity,
 }
 
 impl Pieces {
@@ -104,7 +94,7 @@ impl Pieces {
     pub fn new(geometry: Geometry, hashes: Vec<Digest>, shuffle: u32) -> Self {
         let count = geometry.pieces();
         assert_eq!(hashes.len(), count as usize, "one hash a piece");
-        let mut pieces = Self {
+        Self {
             geometry,
             hashes,
             status: vec![Status::Missing; count as usize],
@@ -114,13 +104,8 @@ impl Pieces {
             partial_bytes: 0,
             requests: Requests::default(),
             suspects: BTreeMap::new(),
-            availability: vec![0; count as usize],
-            rarest: BTreeSet::new(),
-            shuffle,
-            run: (RUN_BYTES / geometry.piece_length()).min(count / RUNS_MIN).max(1),
-        };
-        pieces.rarest = geometry.all().map(|piece| pieces.rank(piece)).collect();
-        pieces
+            rarity: Rarity::new(&geometry, shuffle),
+        }
     }
 
     /// The torrent's shape.
@@ -158,18 +143,11 @@ impl Pieces {
         self.partial.get(&piece).map_or(0, Partial::received_bytes)
     }
 
-    fn rank(&self, piece: Piece) -> (u16, u32, Piece) {
-        // Fibonacci hashing: an order of runs that looks random and differs between peers, without a table.
-        let drawn = (piece.index() / self.run ^ self.shuffle).wrapping_mul(0x9e37_79b9);
-        (self.availability[piece.index() as usize], drawn, piece)
-    }
-
     fn set_status(&mut self, piece: Piece, status: Status) {
-        if self.status(piece) == Status::Missing {
-            self.rarest.remove(&self.rank(piece));
-        }
         if status == Status::Missing {
-            self.rarest.insert(self.rank(piece));
+            self.rarity.list(piece);
+        } else {
+            self.rarity.unlist(piece);
         }
         self.status[piece.index() as usize] = status;
         let size = u64::from(self.geometry.size(piece));
@@ -235,21 +213,14 @@ impl Pieces {
 
     /// One more (or fewer) connected peer has this piece.
     pub fn count_peer(&mut self, index: u32, more: bool) {
-        let Some(piece) = self.geometry.piece(index) else { return };
-        let missing = self.status(piece) == Status::Missing;
-        if missing {
-            self.rarest.remove(&self.rank(piece));
-        }
-        let count = &mut self.availability[index as usize];
-        *count = if more { count.saturating_add(1) } else { count.saturating_sub(1) };
-        if missing {
-            self.rarest.insert(self.rank(piece));
+        if let Some(piece) = self.geometry.piece(index) {
+            self.rarity.count(piece, more);
         }
     }
 
     /// The missing pieces, rarest first.
     pub fn rarest(&self) -> impl Iterator<Item = Piece> + '_ {
-        self.rarest.iter().map(|(_, _, piece)| *piece)
+        self.rarity.iter()
     }
 
     /// The partial pieces, in order.
@@ -449,7 +420,7 @@ impl Pieces {
             let status = self.status(piece);
             assert_eq!(self.partial.contains_key(&piece), status == Status::Partial, "{piece:?} {status:?}");
             assert_eq!(self.has(piece), matches!(status, Status::Verified | Status::Kept));
-            assert_eq!(self.rarest.contains(&self.rank(piece)), status == Status::Missing);
+            assert_eq!(self.rarity.is_listed(piece), status == Status::Missing);
         }
         for partial in self.partial.values() {
             partial.check();
