@@ -51,6 +51,8 @@ pub struct Limits {
     pub announce_interval_max: Duration,
     /// Shortest time between announces that nothing urges: the good manners of public trackers.
     pub announce_interval_min: Duration,
+    /// The same for a leecher that has lost its last peer.
+    pub announce_again: Duration,
     /// First wait before a tracker is connected again; doubles, with jitter.
     pub reconnect_min: Duration,
     /// Longest wait before a tracker is connected again.
@@ -145,6 +147,7 @@ impl Default for Limits {
             links_wanted: 30,
             announce_interval_max: seconds(90),
             announce_interval_min: seconds(20),
+            announce_again: seconds(5),
             reconnect_min: seconds(2),
             reconnect_max: seconds(30),
             pipeline_first: 8,

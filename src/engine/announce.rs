@@ -335,6 +335,21 @@ impl Engine {
             torrent.link_closed(link);
         }
         self.collect(entry.torrent);
+        self.look_again(entry.torrent);
+    }
+
+    /// A leecher that has lost its last link does not wait for the interval to find another.
+    fn look_again(&mut self, id: TorrentId) {
+        let Some(torrent) = self.torrents.get(&id) else { return };
+        if torrent.is_complete() || self.links.met(id, self.now, &self.limits) > 0 {
+            return;
+        }
+        let info_hash = torrent.info_hash();
+        for session in self.trackers.values_mut() {
+            if let Some(last) = session.last(info_hash) {
+                session.hurry(info_hash, self.now.max(last + self.limits.announce_again));
+            }
+        }
     }
 
     /// Gives a link up that has not opened.
