@@ -5,6 +5,7 @@
 
 import { SwarmreelError } from "./error.js";
 import { evictable, jumpTarget, leftover, rangeAt } from "./ranges.js";
+import { throttle } from "./throttle.js";
 
 /** @typedef {import("./protocol.js").ToPage} ToPage */
 /** @typedef {import("./protocol.js").Append} Append */
@@ -14,6 +15,8 @@ import { evictable, jumpTarget, leftover, rangeAt } from "./ranges.js";
 
 /** Time between two words about the position, ms. */
 const POSITION_INTERVAL = 250;
+/** Time between two seeks while the user drags, ms: each makes the worker ask its peers anew. */
+const SEEK_INTERVAL = 150;
 /** Seconds kept behind the position, so that a short jump back needs nothing. */
 const BEHIND = 60;
 /** Seconds kept when the browser's buffer is full. */
@@ -147,7 +150,7 @@ export class Player {
     video.disableRemotePlayback = true;
     video.addEventListener("loadeddata", () => this.#settle(), { signal });
     video.addEventListener("error", () => this.fail(mediaError(video.error)), { signal });
-    video.addEventListener("seeking", () => this.#seek(), { signal });
+    video.addEventListener("seeking", throttle(() => this.#seek(), SEEK_INTERVAL), { signal });
     video.addEventListener("waiting", () => this.#unstick(), { signal });
     // Whoever gives the element something else to show has taken it away. A late `emptied` of an earlier source has not.
     video.addEventListener("emptied", () => video.src !== url && this.close(), { signal });
@@ -250,6 +253,7 @@ export class Player {
   }
 
   #seek() {
+    if (this.#closed) return;
     const time = this.#video.currentTime;
     const range = this.#buffer && rangeAt(this.#buffer.buffered, time);
     if (!range) this.#askFor(time);
