@@ -1,10 +1,11 @@
 // Plays what the worker appends: one `<video>`, one MediaSource, one SourceBuffer.
 //
-// Appends go in strictly in order, one at a time; those of an older generation than the newest are dropped. The
-// page decides nothing: it says where the player stands and what the user wants, and the worker sends bytes.
+// Appends go in strictly in order, one at a time; those asked for before the newest seek are dropped. The page
+// decides nothing: it says where the player stands and what it lacks, and the worker sends bytes.
 
 import { SwarmreelError } from "./error.js";
-import { evictable, jumpTarget, leftover, rangeAt } from "./ranges.js";
+import { evictable, grown, jumpTarget, leftOut, leftover, lost, missing, rangeAt } from "./ranges.js";
+import { throttle } from "./throttle.js";
 
 /** @typedef {import("./protocol.js").ToPage} ToPage */
 /** @typedef {import("./protocol.js").Append} Append */
@@ -14,10 +15,14 @@ import { evictable, jumpTarget, leftover, rangeAt } from "./ranges.js";
 
 /** Time between two words about the position, ms. */
 const POSITION_INTERVAL = 250;
+/** Time between two seeks while the user drags, ms: each makes the worker ask its peers anew. */
+const SEEK_INTERVAL = 150;
 /** Seconds kept behind the position, so that a short jump back needs nothing. */
 const BEHIND = 60;
-/** Seconds kept when the browser's buffer is full. */
-const BEHIND_WHEN_FULL = 5;
+/** Seconds kept when the browser's buffer is full: `remove` goes on to the next random access point. */
+const BEHIND_WHEN_FULL = 20;
+/** Seconds kept when it is full and the player starves. What goes too far then is asked for again. */
+const BEHIND_WHEN_STARVING = 5;
 /** Dropping less than this many seconds is not worth the work. */
 const EVICT_MIN = 10;
 
@@ -37,13 +42,23 @@ export class Player {
   #buffer;
   /** @type {(Opening | Append | Ending)[]} */
   #queue = [];
+  /** Counts the seeks, as the worker does. */
   #generation = 0;
   /** The worker's name for this play, once it has one. @type {number | undefined} */
   #play;
   /** @type {number | undefined} */
   #duration;
-  /** Where the newest generation's appends began, or what is left of them. */
-  #headStart = 0;
+  /** Where this generation's appends go on, seconds. */
+  #head = 0;
+  /** Where the media has nothing, as appends have shown. @type {import("./ranges.js").Range | undefined} */
+  #nothing;
+  /** What was buffered when the running append began. @type {TimeRanges | undefined} */
+  #before;
+  /** A `remove` is running, which can't be aborted. */
+  #evicting = false;
+  /** Seconds kept behind the position. */
+  #behind = BEHIND;
+  #hasStarted = false;
   #reported = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #reportLater;
@@ -101,7 +116,6 @@ export class Player {
 
   /** @param {Append} message */
   append(message) {
-    if (message.generation > this.#generation) this.#turnTo(message.generation);
     if (message.generation === this.#generation) this.#push(message);
   }
 
@@ -113,9 +127,8 @@ export class Player {
   /** @param {SwarmreelError} error */
   fail(error) {
     if (this.#closed) return;
-    const isStarted = this.#video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
     this.close(error);
-    if (isStarted) this.#onFail(error);
+    if (this.#hasStarted) this.#onFail(error);
   }
 
   /**
@@ -145,10 +158,12 @@ export class Player {
     video.src = url;
     // The managed kind demands it.
     video.disableRemotePlayback = true;
-    video.addEventListener("loadeddata", () => this.#settle(), { signal });
+    video.addEventListener("loadeddata", () => this.#start(), { signal });
     video.addEventListener("error", () => this.fail(mediaError(video.error)), { signal });
-    video.addEventListener("seeking", () => this.#seek(), { signal });
-    video.addEventListener("waiting", () => this.#unstick(), { signal });
+    video.addEventListener("seeking", throttle(() => this.#seek(), SEEK_INTERVAL), { signal });
+    for (const event of ["waiting", "stalled"]) {
+      video.addEventListener(event, () => (this.#pump(), this.#unstick()), { signal });
+    }
     // Whoever gives the element something else to show has taken it away. A late `emptied` of an earlier source has not.
     video.addEventListener("emptied", () => video.src !== url && this.close(), { signal });
     for (const event of ["timeupdate", "seeked"]) {
@@ -158,22 +173,16 @@ export class Player {
     video.play().catch(() => {});
   }
 
+  #start() {
+    this.#hasStarted = true;
+    this.#settle();
+  }
+
   /** @param {Opening | Append | Ending} item */
   #push(item) {
     this.#queue.push(item);
     this.#pump();
   }
-
-  /** @param {number} generation */
-  #turnTo(generation) {
-    this.#generation = generation;
-    this.#queue = this.#queue.filter((item) => "mime" in item);
-    // Drops a half-parsed fragment. Outside `open` there is none.
-    if (this.#buffer && this.#source.readyState === "open" && !this.#evicting) this.#buffer.abort();
-  }
-
-  /** A `remove` is running, which can't be aborted. */
-  #evicting = false;
 
   #pump() {
     if (this.#closed || this.#source.readyState === "closed" || this.#buffer?.updating) return;
@@ -210,6 +219,7 @@ export class Player {
     if (!this.#buffer) throw new Error("appended before the buffer was opened");
     if (timestampOffset !== undefined) this.#buffer.timestampOffset = timestampOffset;
     this.#buffer.appendBuffer(bytes);
+    this.#before = this.#buffer.buffered;
   }
 
   #end() {
@@ -217,13 +227,25 @@ export class Player {
   }
 
   #updated() {
+    // The word of an aborted append may come when the next one runs.
+    if (!this.#buffer || this.#buffer.updating) return;
     this.#evicting = false;
-    const time = this.#video.currentTime;
-    const old = this.#buffer && evictable(this.#buffer.buffered, time, BEHIND);
-    if (old && old.end - (this.#buffer?.buffered.start(0) ?? 0) > EVICT_MIN) this.#evict(old);
+    const { buffered } = this.#buffer;
+    this.#advance(buffered);
+    const old = evictable(buffered, this.#video.currentTime, this.#behind);
+    if (old && old.end - buffered.start(0) > EVICT_MIN) this.#evict(old);
     this.#pump();
-    this.#jumpGap();
-    this.#report();
+    this.#unstick();
+  }
+
+  /** Where an append has come to. @param {TimeRanges} buffered */
+  #advance(buffered) {
+    if (!this.#before) return;
+    const added = grown(this.#before, buffered);
+    this.#before = undefined;
+    if (added) this.#nothing = leftOut(added, this.#head) ?? this.#nothing;
+    // What has changed no range has gone into the one that it went on from.
+    this.#head = (added ?? rangeAt(buffered, this.#head))?.end ?? this.#head;
   }
 
   /** @param {unknown} error from an append or what goes with it; the item is still first in the queue */
@@ -232,12 +254,13 @@ export class Player {
     this.fail(new SwarmreelError("broken-media", `The browser can't play this file: ${/** @type {Error} */ (error).message}`));
   }
 
-  /** The buffer is full. If nothing can go yet, the next `timeupdate` tries again. */
+  /** The buffer is full. If nothing can go yet, the next `timeupdate` or `waiting` tries again. */
   #makeRoom() {
     if (!this.#buffer) return;
     const { buffered } = this.#buffer;
     const time = this.#video.currentTime;
-    const range = evictable(buffered, time, BEHIND_WHEN_FULL) ?? leftover(buffered, time);
+    const behind = this.#isStarving() ? BEHIND_WHEN_STARVING : BEHIND_WHEN_FULL;
+    const range = leftover(buffered, time, this.#head) ?? evictable(buffered, time, behind);
     if (range) this.#evict(range);
   }
 
@@ -246,53 +269,64 @@ export class Player {
     if (!this.#buffer || this.#buffer.updating) return;
     this.#evicting = true;
     this.#buffer.remove(start, end);
-    if (start <= this.#headStart) this.#headStart = Math.max(this.#headStart, end);
   }
 
+  /** The user has jumped. */
   #seek() {
+    if (this.#closed) return;
     const time = this.#video.currentTime;
-    const range = this.#buffer && rangeAt(this.#buffer.buffered, time);
-    if (!range) this.#askFor(time);
-    else if (!this.#continues(range)) this.#askFor(range.end);
+    this.#askFor(this.#buffer ? missing(this.#buffer.buffered, time, this.#head) : time);
     this.#report();
   }
 
-  /** Appends go on at the end of this range. @param {import("./ranges.js").Range} range */
-  #continues({ start, end }) {
-    return start - 1 <= this.#headStart && this.#headStart <= end;
-  }
-
-  /** @param {number} time */
+  /** @param {number | undefined} time from where appends are needed, if they are; those under way are of no use */
   #askFor(time) {
-    if (this.#play === undefined) return;
-    this.#headStart = time;
+    if (this.#play === undefined || time === undefined) return;
+    this.#generation += 1;
+    this.#queue = this.#queue.filter((item) => "mime" in item);
+    // Drops a half-parsed fragment. Outside `open` there is none.
+    if (this.#buffer && this.#source.readyState === "open" && !this.#evicting) this.#buffer.abort();
+    this.#head = time;
+    this.#before = this.#nothing = undefined;
     this.#tell("seek", { play: this.#play, to: time });
   }
 
-  /** The player has run dry. Usually the download is late; but a hole that no append will fill needs asking for. */
+  /** The player may have run dry. Usually the download is late; but a hole that no append will fill needs help. */
   #unstick() {
-    this.#jumpGap();
-    const time = this.#video.currentTime;
-    const range = this.#buffer && rangeAt(this.#buffer.buffered, time);
-    if (range && !this.#continues(range)) this.#askFor(time);
+    if (this.#isStarving() && !this.#jump()) this.#repair();
     this.#report();
   }
 
-  #jumpGap() {
-    const video = this.#video;
-    if (!this.#buffer || video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA) return;
-    const target = jumpTarget(this.#buffer.buffered, video.currentTime);
-    if (target !== undefined) video.currentTime = target;
+  /** @returns {boolean} whether there was a place to jump to */
+  #jump() {
+    const target = this.#buffer && jumpTarget(this.#buffer.buffered, this.#video.currentTime, this.#nothing);
+    if (target === undefined) return false;
+    this.#video.currentTime = target;
+    return true;
+  }
+
+  /** Asks again for what was dropped though it is needed: by the browser for want of room, or by a `remove`. */
+  #repair() {
+    const { currentTime: time, seeking } = this.#video;
+    // In the middle of an update, what is buffered is in pieces.
+    if (!this.#buffer || this.#buffer.updating || seeking) return;
+    const from = lost(this.#buffer.buffered, time, this.#head);
+    // Where random access points are far apart, `remove` goes too far: next time, further behind.
+    if (from === time) this.#behind *= 2;
+    this.#askFor(from);
+  }
+
+  #isStarving() {
+    return this.#video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
   }
 
   /** Says where the player stands: at most four times a second, but at once when it starves. */
   #report() {
     if (this.#play === undefined || this.#closed) return;
     const wait = this.#reported + POSITION_INTERVAL - performance.now();
-    const isStarving = this.#video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
     clearTimeout(this.#reportLater);
     this.#reportLater = undefined;
-    if (wait > 0 && !isStarving) {
+    if (wait > 0 && !this.#isStarving()) {
       this.#reportLater = setTimeout(() => this.#report(), wait);
       return;
     }

@@ -64,6 +64,8 @@ export class Torrent extends EventTarget {
   #stats;
   /** @type {State} */
   #state = "metadata";
+  /** Why it is over, once it is. @type {SwarmreelError | undefined} @internal */
+  _endedBy;
   /** @type {number | null} */
   #timeToFirstFrame = null;
   /** @type {PromiseWithResolvers<this>} */
@@ -176,6 +178,7 @@ export class Torrent extends EventTarget {
   _end(state, error) {
     if (this.#isOver()) return;
     this.#state = state;
+    this._endedBy = error;
     this.#stats = undefined;
     this.#whenReady.reject(error);
     this.#whenDone.reject(error);
@@ -239,6 +242,7 @@ export class TorrentFile {
     const player = new Player(video, engine.tell, ({ code, message }) => torrent._tell("error", { code, message }));
     notifyFirstFrame(video, () => torrent._setFirstFrame());
     const begin = (/** @type {import("./protocol.js").Reply} */ { id = -1 }) => {
+      if (torrent._endedBy) player.close(torrent._endedBy);
       plays.set(id, { torrent, player });
       player.begin(id, () => plays.delete(id));
     };
@@ -257,13 +261,15 @@ export class TorrentFile {
    */
   stream({ start = 0, end = this.length } = {}) {
     const { engine, reads } = this.#host;
+    const torrent = this.#torrent;
     const body = { torrent: this.#torrentId, file: this._index, start, end };
+    const begin = (/** @type {import("./protocol.js").Reply} */ { id = -1 }) => {
+      reads.set(id, { torrent, reader });
+      if (torrent._endedBy) reader.fail(torrent._endedBy);
+      return id;
+    };
     /** @type {Reader} */
-    const reader = new Reader(
-      () => engine.ask("read", body, ({ id = -1 }) => (reads.set(id, { torrent: this.#torrent, reader }), id)),
-      (read) => reads.delete(read),
-      engine.tell,
-    );
+    const reader = new Reader(() => engine.ask("read", body, begin), (read) => reads.delete(read), engine.tell);
     return reader.stream;
   }
 
