@@ -115,6 +115,7 @@ async function photograph(name, reach) {
       await page.setViewport({ ...size, deviceScaleFactor: 1 });
       for (const scheme of SCHEMES) {
         await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+        await page.evaluate(colorsSettle);
         const path = /** @type {`${string}.png`} */ (join(FOLDER, `${name}-${size.width}-${scheme}.png`));
         await page.screenshot({ path, fullPage: true });
         console.log(relative(process.cwd(), path));
@@ -123,6 +124,13 @@ async function photograph(name, reach) {
   } finally {
     await stage.close();
   }
+}
+
+/** Runs in the page: waits until buttons have faded from the colors before to those they have now. */
+async function colorsSettle() {
+  await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  const fades = document.getAnimations().filter((one) => one instanceof CSSTransition);
+  await Promise.allSettled(fades.map(({ finished }) => finished));
 }
 
 const wanted = process.argv.slice(2);
