@@ -26,7 +26,8 @@ Usage: swarmreel-signaling [options]
 
 Options:
   --listen ADDRESS:PORT  where to listen (default: port 8080 of every address; port 0 picks a free one)
-  --ice-server URL       a STUN or TURN server for the page to use; may be given several times (default: none)
+  --ice-server URL       a STUN server for the page to use, like stun:stun.example.org:3478; may be given several
+                         times (default: none). TURN servers are not taken yet: they need credentials.
   --max-per-ip N         connections of one IPv4 address or one IPv6 /64 (default: 64)
   --version              print the version
   --help                 print this
@@ -62,11 +63,15 @@ fn positive(flag: &str, value: &str) -> Result<usize, String> {
     }
 }
 
-/// RFC 7064, RFC 7065: a browser throws at anything else.
+/// A STUN server's URL (RFC 7064). A browser throws at anything else, and at TURN without credentials: no connection
+/// would be made at all.
 fn ice_server(url: String) -> Result<String, String> {
-    let host = ["stun:", "stuns:", "turn:", "turns:"].iter().find_map(|scheme| url.strip_prefix(scheme));
-    match host {
-        Some(host) if !host.is_empty() && !host.starts_with('/') => Ok(url),
+    let after = |schemes: [&str; 2]| schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
+    if after(["turn:", "turns:"]).is_some() {
+        return Err(format!("--ice-server cannot take {url:?} yet: a TURN server needs credentials."));
+    }
+    match after(["stun:", "stuns:"]) {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?']) => Ok(url),
         _ => Err(format!("--ice-server needs a URL like stun:stun.example.org:3478, not {url:?}.")),
     }
 }
@@ -83,11 +88,10 @@ mod tests {
     fn flags_with_values_either_way() {
         let serve = Serve {
             listen: Some("[::1]:80".to_owned()),
-            ice_servers: vec!["stun:a.example".to_owned(), "turns:b.example:443?transport=tcp".to_owned()],
+            ice_servers: vec!["stun:a.example".to_owned(), "stuns:b.example:443".to_owned()],
             max_per_ip: Some(9),
         };
-        let line = "--listen [::1]:80 --ice-server stun:a.example --max-per-ip=9 \
-                    --ice-server=turns:b.example:443?transport=tcp";
+        let line = "--listen [::1]:80 --ice-server stun:a.example --max-per-ip=9 --ice-server=stuns:b.example:443";
         assert_eq!(parsed(line), Ok(Command::Serve(serve)));
         assert_eq!(parsed(""), Ok(Command::Serve(Serve::default())));
         assert_eq!(parsed("--listen :1 --help"), Ok(Command::Help));
@@ -104,7 +108,10 @@ mod tests {
             ("--max-per-ip many", "\"many\""),
             ("--ice-server stun.example.org", "\"stun.example.org\""),
             ("--ice-server stun://stun.example.org", "\"stun://stun.example.org\""),
+            ("--ice-server stun:stun.example.org?transport=udp", "\"stun:stun.example.org?transport=udp\""),
             ("--ice-server https://example.org", "\"https://example.org\""),
+            ("--ice-server turn:turn.example.org:3478", "a TURN server needs credentials"),
+            ("--ice-server turns:turn.example.org?transport=tcp", "\"turns:turn.example.org?transport=tcp\""),
         ] {
             let error = parsed(line).unwrap_err();
             assert!(error.contains(named) && error.ends_with('.') && !error.contains('\n'), "{line}: {error}");

@@ -57,7 +57,8 @@ fn a_taken_port_is_one_sentence() {
 
 #[test]
 fn mistakes_are_one_sentence() {
-    for arguments in [&["--frobnicate"][..], &["--listen"], &["--listen", "8080"], &["--max-per-ip", "0"]] {
+    let turn = "--ice-server=turn:turn.example.org";
+    for arguments in [&["--frobnicate"][..], &["--listen"], &["--listen", "8080"], &["--max-per-ip", "0"], &[turn]] {
         let (code, output, error) = run(arguments);
         assert_eq!((code, output.as_str()), (Some(2), ""), "{arguments:?}");
         assert!(error.ends_with(".\n") && error.lines().count() == 1, "{arguments:?}: {error}");

@@ -1,178 +1,23 @@
 //! The server over real loopback sockets. Tests named s3, s5, … are rows of the threat model, with limits shortened so
 //! that a deadline passes in a fraction of a second; no test depends on how fast something happens, only on whether.
 
-use std::net::SocketAddr;
+mod common;
+
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
-use swarmreel::ids::{InfoHash, OfferId, PeerId};
-use swarmreel::tracker::message::{Announce, Answer, ClientMessage, MESSAGE_BYTES_MAX, ServerMessage};
+use futures_util::SinkExt;
+use swarmreel::ids::PeerId;
+use swarmreel::tracker::message::{Announce, Answer, ClientMessage, ServerMessage};
 use swarmreel_signaling::TrackerLimits;
-use swarmreel_signaling::server::{Options, ServerLimits, serve};
+use swarmreel_signaling::server::{Options, ServerLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio_tungstenite::tungstenite::Message;
 
-const HASH: InfoHash = InfoHash([7; 20]);
-/// For what must happen, on a machine however busy.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-struct Server {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Server {
-    async fn start(options: Options) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(serve(listener, options, async { drop(stopped.await) }));
-        Self { address, stop, task }
-    }
-
-    async fn with_sockets(sockets: ServerLimits) -> Self {
-        Self::start(Options { sockets, ..Options::default() }).await
-    }
-
-    async fn stop(self) {
-        self.stop.send(()).unwrap();
-        timeout(PATIENCE, self.task).await.expect("the server stops").unwrap();
-    }
-
-    async fn join(&self) -> Client {
-        let request = format!("ws://{}/announce", self.address).into_client_request().unwrap();
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        Client(client_async(request, stream).await.expect("a WebSocket").0)
-    }
-
-    /// A connection that was upgraded by hand, and sends what bytes it likes.
-    async fn raw(&self) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        upgrade(&mut stream, "").await;
-        stream
-    }
-
-    /// What the server sends for this request until it closes the connection.
-    async fn request(&self, head: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(head.as_bytes()).await.unwrap();
-        text_until_closed(&mut stream).await
-    }
-
-    async fn get(&self, path: &str) -> String {
-        self.request(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await
-    }
-
-    /// A member of /stats.json, which may be a second old.
-    async fn wait_for_peers(&self, count: u64) {
-        for _ in 0..200 {
-            let page = self.get("/stats.json").await;
-            let body = page.split_once("\r\n\r\n").unwrap().1;
-            if serde_json::from_str::<serde_json::Value>(body).unwrap()["peersAll"] == count {
-                return;
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-        panic!("there were never {count} peers");
-    }
-}
-
-struct Client(WebSocketStream<TcpStream>);
-
-impl Client {
-    async fn send(&mut self, message: ClientMessage) {
-        self.0.send(Message::text(message.write())).await.expect("the connection is open");
-    }
-
-    /// The next message of the tracker.
-    async fn next(&mut self) -> ServerMessage {
-        loop {
-            match timeout(PATIENCE, self.0.next()).await.expect("a message").expect("an open connection").unwrap() {
-                Message::Text(text) => return ServerMessage::parse(&text).unwrap(),
-                Message::Ping(_) | Message::Pong(_) => {}
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    /// Reads to the end: the close code, or none if the connection just ended.
-    async fn close_code(&mut self) -> Option<u16> {
-        let mut code = None;
-        while let Some(Ok(message)) = timeout(PATIENCE, self.0.next()).await.expect("the connection ends") {
-            if let Message::Close(Some(CloseFrame { code: found, .. })) = message {
-                code = Some(found.into());
-            }
-        }
-        code
-    }
-
-    async fn announce(&mut self, announce: Announce) -> ServerMessage {
-        self.send(ClientMessage::Announce(announce)).await;
-        self.next().await
-    }
-
-    /// Shows that the connection works.
-    async fn expect_alive(&mut self, name: u8) {
-        let reply = self.announce(leecher(name)).await;
-        assert!(matches!(reply, ServerMessage::Response { .. }), "{reply:?}");
-    }
-}
-
-fn leecher(name: u8) -> Announce {
-    let (info_hash, peer_id) = (HASH, PeerId([name; 20]));
-    Announce { info_hash, peer_id, event: None, left: None, uploaded: 0, downloaded: 0, numwant: None, offers: vec![] }
-}
-
-fn with_offers(name: u8, count: u8, sdp_bytes: usize) -> Announce {
-    let offers = (0..count).map(|index| (OfferId([index; 20]), "s".repeat(sdp_bytes))).collect();
-    Announce { offers, ..leecher(name) }
-}
-
-async fn upgrade(stream: &mut TcpStream, more: &str) -> String {
-    let head = format!(
-        "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut response = Vec::new();
-    while !response.ends_with(b"\r\n\r\n") {
-        response.push(timeout(PATIENCE, stream.read_u8()).await.expect("a response").expect("a whole response"));
-    }
-    String::from_utf8(response).unwrap()
-}
-
-/// Bytes until the connection ends, whether properly or not.
-async fn bytes_until_closed(stream: &mut TcpStream) -> Vec<u8> {
-    let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
-    while let Ok(count @ 1..) = timeout(PATIENCE, stream.read(&mut piece)).await.expect("the connection ends") {
-        bytes.extend(&piece[..count]);
-    }
-    bytes
-}
-
-async fn text_until_closed(stream: &mut TcpStream) -> String {
-    String::from_utf8(bytes_until_closed(stream).await).unwrap()
-}
-
-/// The code of the close frame in what a server sent.
-fn close_code(bytes: &[u8]) -> Option<u16> {
-    let at = bytes.windows(2).position(|pair| pair[0] == 0x88 && pair[1] >= 2)?;
-    Some(u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?]))
-}
-
-/// A masked frame with a mask of zeros.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    assert!(payload.len() < 126);
-    [&[first, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat()
-}
+use common::{
+    HASH, PATIENCE, Server, bytes_until_closed, close_code, frame, leecher, text_until_closed, upgrade, with_offers,
+};
 
 #[tokio::test]
 async fn two_peers_exchange_offer_and_answer() {
@@ -276,70 +121,6 @@ async fn s2_text_that_is_not_utf8_is_closed_with_1007() {
 }
 
 #[tokio::test]
-async fn s3_oversized_messages_are_closed_with_1009() {
-    let server = Server::start(Options::default()).await;
-    let mut bystander = server.join().await;
-
-    let mut largest = server.join().await;
-    largest.0.send(Message::text(" ".repeat(MESSAGE_BYTES_MAX))).await.unwrap();
-    assert!(matches!(largest.next().await, ServerMessage::Failure { .. }), "the largest message gets a reply");
-    largest.0.send(Message::text(" ".repeat(MESSAGE_BYTES_MAX + 1))).await.unwrap();
-    assert_eq!(largest.close_code().await, Some(1009));
-
-    // Only the head of the frame is sent: nothing waits for the rest.
-    for length in [70 << 10, 1 << 20, 10 << 20, 1_u64 << 63] {
-        let mut stream = server.raw().await;
-        stream.write_all(&[&[0x82, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat()).await.unwrap();
-        let code = close_code(&bytes_until_closed(&mut stream).await);
-        assert!(matches!(code, Some(1009 | 1002)), "{length}: {code:?}");
-    }
-    // A message may not grow beyond the cap by fragments either.
-    let mut stream = server.raw().await;
-    let large = [&[0x01, 0xfe, 0xff, 0xff, 0, 0, 0, 0][..], &[b' '; 65535]].concat();
-    stream.write_all(&large).await.unwrap();
-    stream.write_all(&frame(0x00, b"    ")).await.unwrap();
-    assert_eq!(close_code(&bytes_until_closed(&mut stream).await), Some(1009));
-
-    bystander.expect_alive(1).await;
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn s4_floods_of_fragments_and_pings_are_closed() {
-    let server = Server::start(Options::default()).await;
-    let mut bystander = server.join().await;
-
-    // What is allowed: 64 fragments, with a ping between them.
-    let text = format!("{:64}", ClientMessage::Scrape(vec![HASH]).write());
-    let mut pieces: Vec<_> = text.as_bytes().chunks(text.len().div_ceil(60)).map(|piece| frame(0x00, piece)).collect();
-    pieces[0][0] = 0x01;
-    pieces.last_mut().unwrap()[0] = 0x80;
-    pieces.insert(5, frame(0x89, b"hi"));
-    let mut stream = server.raw().await;
-    stream.write_all(&pieces.concat()).await.unwrap();
-    let mut reply = [0; 8];
-    stream.read_exact(&mut reply).await.unwrap();
-    assert_eq!(reply[..4], [0x8a, 2, b'h', b'i'], "the pong");
-    assert_eq!(reply[4], 0x81, "the reply");
-
-    let flood = |first: u8, count| frame(first, b"").repeat(count);
-    for (name, bytes) in [
-        ("fragments", [frame(0x01, b"x"), flood(0x00, 10_000)].concat()),
-        ("fragments with text", [frame(0x01, b"x"), frame(0x00, b"x").repeat(10_000)].concat()),
-        ("pings", flood(0x89, 10_000)),
-        ("pongs", flood(0x8a, 10_000)),
-    ] {
-        let mut stream = server.raw().await;
-        let _ = stream.write_all(&bytes).await; // the server may have closed already
-        // The close frame may be lost: the flood that is still unread resets the connection.
-        let code = close_code(&bytes_until_closed(&mut stream).await);
-        assert!(matches!(code, None | Some(1008)), "{name}: {code:?}");
-    }
-    bystander.expect_alive(1).await;
-    server.stop().await;
-}
-
-#[tokio::test]
 async fn s5_slow_and_huge_handshakes_are_closed() {
     let sockets = ServerLimits { handshake: Duration::from_millis(500), ..ServerLimits::default() };
     let server = Server::with_sockets(sockets).await;
@@ -424,34 +205,6 @@ async fn s6_a_client_that_never_announces_is_closed() {
 }
 
 #[tokio::test]
-async fn s7_a_deaf_client_is_closed_and_nobody_waits_for_it() {
-    let tracker = TrackerLimits { announce_burst: 100_000, offers_outstanding: 100_000, ..TrackerLimits::default() };
-    let sockets = ServerLimits { blocked: Duration::from_millis(300), ..ServerLimits::default() };
-    let server = Server::start(Options { tracker, sockets, ..Options::default() }).await;
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let stream = socket.connect(server.address).await.unwrap();
-    let request = format!("ws://{}/", server.address).into_client_request().unwrap();
-    let mut deaf = Client(client_async(request, stream).await.unwrap().0);
-    deaf.expect_alive(1).await;
-
-    // The only other peer takes all offers, until it is found not to read them.
-    let mut talker = server.join().await;
-    let mut rounds = 0;
-    loop {
-        let reply = talker.announce(with_offers(2, 1, 16 << 10)).await;
-        let ServerMessage::Response { incomplete, .. } = reply else { panic!("{reply:?}") };
-        if incomplete == 1 {
-            break;
-        }
-        rounds += 1;
-        assert!(rounds < 50_000, "a deaf client stays");
-    }
-    assert!(rounds > 10);
-    server.stop().await;
-}
-
-#[tokio::test]
 async fn s9_a_dead_owner_of_a_peer_id_is_found_out_and_a_living_one_stays() {
     let sockets = ServerLimits { probe: Duration::from_millis(500), ..ServerLimits::default() };
     let server = Server::with_sockets(sockets).await;
@@ -470,31 +223,6 @@ async fn s9_a_dead_owner_of_a_peer_id_is_found_out_and_a_living_one_stays() {
         sleep(Duration::from_millis(100)).await;
     }
     panic!("the name of a dead peer is never free");
-}
-
-#[tokio::test]
-async fn s11_an_offer_flood_is_bounded_and_closed() {
-    let server = Server::start(Options::default()).await;
-    let (mut victim, mut flooder) = (server.join().await, server.join().await);
-    victim.expect_alive(1).await;
-    let text = ClientMessage::Announce(with_offers(2, 10, 100)).write();
-    let mut refused = None;
-    for _ in 0..2000 {
-        if let Err(error) = flooder.0.feed(Message::text(text.clone())).await {
-            refused = Some(error);
-            break;
-        }
-    }
-    assert!(matches!(refused, None | Some(Error::Io(_))), "{refused:?}");
-    let code = flooder.close_code().await;
-    assert!(matches!(code, None | Some(1008)), "{code:?}");
-    victim.send(ClientMessage::Scrape(vec![HASH])).await;
-    let mut offers = 0;
-    while let ServerMessage::Offer { .. } = victim.next().await {
-        offers += 1;
-    }
-    assert!((1..=64).contains(&offers), "{offers}");
-    server.stop().await;
 }
 
 #[tokio::test]

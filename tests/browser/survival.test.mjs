@@ -41,6 +41,24 @@ scene("a reload plays from disk, with nobody else there", async (stage) => {
   await ui.finishes(bob);
 });
 
+scene("a seeder reloads and chooses the file again: the link works again", async (stage) => {
+  const film = await media("small-moov-first.mp4");
+  const { site } = await stage.swarmreel();
+  const alice = await stage.person("chromium", { name: "alice" });
+  await ui.opens(alice, site);
+  const { share } = await ui.shares(alice, film.path);
+  await alice.page.reload();
+  assert.equal((await ui.shares(alice, film.path)).share, share);
+  await ui.finishes(alice);
+
+  const bob = await stage.person("chromium", { name: "bob" });
+  await ui.opens(bob, share);
+  await watch(bob.page, ui.VIDEO);
+  await seesFrames(bob.page);
+  await ui.finishes(bob);
+  assert.equal(await ui.saves(bob, film), await sha256(film.path));
+});
+
 scene("a reload in the middle goes on where it was", async (stage) => {
   const film = await media("big-moov-first.mp4");
   const { site } = await stage.swarmreel();

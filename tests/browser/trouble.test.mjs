@@ -70,7 +70,7 @@ for (const [name, codec] of /** @type {[string, RegExp][]} */ ([
   });
 }
 
-scene("a peer that sends wrong bytes does no harm while an honest one is there", async (stage) => {
+scene("a peer that sends wrong bytes does no harm while an honest one is there, and is found out", async (stage) => {
   const film = await media("big-moov-first.mp4");
   const [{ site, tracker }, { url }] = [await stage.swarmreel(), await stage.pages()];
   const [liar, honest] = await Promise.all(["liar", "honest"].map((name) => stage.person("chromium", { name })));
@@ -87,6 +87,16 @@ scene("a peer that sends wrong bytes does no harm while an honest one is there",
   await api.finishes(bob);
   assert.ok((await wt.lies(liar)) > 0);
   assert.equal(await api.digest(bob), await sha256(film.path));
+  const codes = (await api.events(bob)).map(({ code }) => code);
+  assert.ok(codes.includes("bad-piece"), `${codes}`);
+  await bob.page.waitForFunction(
+    (id) => {
+      const { peers } = /** @type {any} */ (window).me.torrent.stats();
+      return peers.every((/** @type {{ id: string }} */ peer) => peer.id !== id);
+    },
+    { timeout: 10_000, polling: 100 },
+    await wt.peerId(liar),
+  );
 });
 
 scene("a name that is markup is shown as text", async (stage) => {

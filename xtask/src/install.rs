@@ -9,12 +9,37 @@ use crate::process::{cargo, command, find, output, root, run};
 /// The oldest Node that runs the tests.
 const NODE_MAJOR_MIN: u32 = 20;
 
-/// The programs that the browser tests drive: any of the names will do, and the Debian package that brings it.
-const BROWSER_PROGRAMS: [(&[&str], &str); 3] = [
-    (&["chromium", "chromium-browser", "google-chrome"], "chromium"),
-    (&["firefox-esr", "firefox"], "firefox-esr"),
-    (&["ffmpeg"], "ffmpeg"),
+/// A program that the browser tests drive. `tests/browser/lib/people.mjs` looks for browsers in the same places.
+struct Program {
+    /// The variable that holds its path.
+    variable: Option<&'static str>,
+    /// Its names in PATH: any will do.
+    names: &'static [&'static str],
+    /// The Debian package that brings it.
+    package: &'static str,
+}
+
+const BROWSER_PROGRAMS: [Program; 3] = [
+    Program {
+        variable: Some("CHROMIUM_BIN"),
+        names: &["chromium", "chromium-browser", "google-chrome"],
+        package: "chromium",
+    },
+    Program { variable: Some("FIREFOX_BIN"), names: &["firefox-esr", "firefox"], package: "firefox-esr" },
+    Program { variable: None, names: &["ffmpeg"], package: "ffmpeg" },
 ];
+
+impl Program {
+    /// Whether it is there. A variable that is set decides: what it names is used, or nothing.
+    fn is_found(&self) -> Result<bool> {
+        let named = self.variable.and_then(|variable| Some((variable, std::env::var_os(variable)?)));
+        match named.filter(|(_, path)| !path.is_empty()) {
+            None => Ok(self.names.iter().any(|name| find(name).is_some())),
+            Some((_, path)) if Path::new(&path).is_file() => Ok(true),
+            Some((variable, path)) => bail!("there is no {}, which {variable} names.", path.display()),
+        }
+    }
+}
 
 /// Rust's standard library for another target.
 pub(crate) fn rust_target(target: &str) -> Result<()> {
@@ -57,8 +82,12 @@ pub(crate) fn node_packages() -> Result<()> {
 
 /// Browsers and ffmpeg.
 pub(crate) fn browsers() -> Result<()> {
-    let missing = |(names, _): &&(&[&str], &str)| !names.iter().any(|name| find(name).is_some());
-    let packages: Vec<&str> = BROWSER_PROGRAMS.iter().filter(missing).map(|(_, package)| *package).collect();
+    let mut packages = Vec::new();
+    for program in &BROWSER_PROGRAMS {
+        if !program.is_found()? {
+            packages.push(program.package);
+        }
+    }
     if packages.is_empty() {
         return Ok(());
     }

@@ -4,7 +4,11 @@
 /** @typedef {import("./people.mjs").Person} Person */
 
 /**
- * @typedef {{ storage?: "opfs" | "memory", transferChannels?: boolean, trackers?: string[], iceServers?: object[] }} Options
+ * @typedef {object} Options
+ * @property {"opfs" | "memory"} [storage]
+ * @property {boolean} [transferChannels]
+ * @property {string[]} [trackers]
+ * @property {object[]} [iceServers]
  */
 
 /**
@@ -15,8 +19,28 @@
  */
 export async function opens(person, site, options = {}) {
   person.expect(/favicon\.ico/); // Chromium asks for one wherever a document names none.
+  await person.page.evaluateOnNewDocument(countSends);
   await person.page.goto(`${site}health`);
   await person.page.evaluate(openClient, options);
+}
+
+/** Runs in every document of the page before its scripts, and in no worker. */
+function countSends() {
+  const w = /** @type {any} */ (window);
+  const { send } = RTCDataChannel.prototype;
+  w.pageSends = 0;
+  RTCDataChannel.prototype.send = function (/** @type {any} */ data) {
+    w.pageSends += 1;
+    return send.call(this, data);
+  };
+}
+
+/**
+ * @param {Person} person
+ * @returns {Promise<number>} messages that the page itself sent on data channels; a worker's are not counted
+ */
+export function pageSends(person) {
+  return person.page.evaluate(() => /** @type {any} */ (window).pageSends);
 }
 
 /** Runs in the page. @param {Options} options */
@@ -26,7 +50,7 @@ async function openClient(options) {
   const video = document.createElement("video");
   Object.assign(video, { muted: true, autoplay: true, controls: true, width: 640 });
   const input = document.createElement("input");
-  Object.assign(input, { type: "file", id: "file" });
+  Object.assign(input, { type: "file", id: "file", multiple: true });
   document.body.replaceChildren(input, video);
   const client = await Swarmreel.create(options);
   Object.assign(window, { me: { client, video, events: [], times: { addedAt: 0, connectedAt: 0, doneAt: 0 } } });
@@ -34,20 +58,25 @@ async function openClient(options) {
 
 /**
  * @param {Person} person
- * @param {string} path of the file to seed
+ * @param {string | string[]} paths of what to seed
  * @param {object} [options] of `client.seed`
  * @returns {Promise<{ infoHash: string, magnet: string }>}
  */
-export async function seeds(person, path, options = {}) {
-  const input = /** @type {import("puppeteer-core").ElementHandle<HTMLInputElement>} */ (await person.page.$("#file"));
-  await input.uploadFile(path);
+export async function seeds(person, paths, options = {}) {
+  await chooses(person, [paths].flat());
   return person.page.evaluate(async (seedOptions) => {
     const { me } = /** @type {any} */ (window);
-    const [file] = /** @type {any} */ (document.querySelector("#file")).files;
-    me.torrent = await me.client.seed(file, seedOptions);
+    const { files } = /** @type {any} */ (document.querySelector("#file"));
+    me.torrent = await me.client.seed(files.length === 1 ? files[0] : files, seedOptions);
     await me.torrent.ready;
     return { infoHash: me.torrent.infoHash, magnet: me.torrent.magnetURI };
   }, options);
+}
+
+/** Puts files into the document's file input. @param {Person} person @param {string[]} paths */
+export async function chooses(person, paths) {
+  const input = /** @type {import("puppeteer-core").ElementHandle<HTMLInputElement>} */ (await person.page.$("#file"));
+  await input.uploadFile(...paths);
 }
 
 /**
@@ -117,11 +146,31 @@ export function events(person) {
   return person.page.evaluate(() => /** @type {any} */ (window).me.events);
 }
 
-/** @param {Person} person @returns {Promise<string>} SHA-256 of `file.blob()`, hex */
-export function digest(person) {
-  return person.page.evaluate(async () => {
-    const blob = await /** @type {any} */ (window).me.torrent.files[0].blob();
+/**
+ * @param {Person} person
+ * @param {number} [index] of the file
+ * @returns {Promise<string>} SHA-256 of `file.blob()`, hex
+ */
+export function digest(person, index = 0) {
+  return person.page.evaluate(async (file) => {
+    const blob = await /** @type {any} */ (window).me.torrent.files[file].blob();
     const hash = await crypto.subtle.digest("SHA-256", await blob.arrayBuffer());
     return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  });
+  }, index);
+}
+
+/**
+ * @param {Person} person
+ * @param {string} infoHash
+ * @returns {Promise<boolean>} whether the browser's private file system has a folder for a torrent
+ */
+export function isOnDisk(person, infoHash) {
+  return person.page.evaluate(async (folder) => {
+    const root = await navigator.storage.getDirectory();
+    const found = root.getDirectoryHandle("swarmreel").then((all) => all.getDirectoryHandle(folder));
+    return found.then(
+      () => true,
+      () => false,
+    );
+  }, infoHash);
 }

@@ -2,7 +2,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import puppeteer from "puppeteer-core";
 import { ARTIFACTS } from "./paths.mjs";
 import { atExit } from "./cleanup.mjs";
@@ -37,13 +37,24 @@ const FIREFOX_PREFS = {
   "browser.helperApps.neverAsk.saveToDisk": "application/octet-stream,video/mp4,video/webm,audio/mpeg,audio/mp4",
 };
 
-/** @param {Kind} kind @returns {string} the browser's path */
+/**
+ * Where browsers are looked for; `xtask/src/install.rs` looks in the same places.
+ * @type {Record<Kind, { variable: string, names: string[] }>}
+ */
+const BROWSERS = {
+  chromium: { variable: "CHROMIUM_BIN", names: ["chromium", "chromium-browser", "google-chrome"] },
+  firefox: { variable: "FIREFOX_BIN", names: ["firefox-esr", "firefox"] },
+};
+
+/** @param {Kind} kind @returns {string} the browser's path: what the variable names, else the first in PATH */
 function executable(kind) {
-  const fromEnv = process.env[kind === "chromium" ? "CHROMIUM_BIN" : "FIREFOX_BIN"];
-  const names = kind === "chromium" ? ["chromium", "chromium-browser", "google-chrome"] : ["firefox-esr", "firefox"];
-  const found = [fromEnv, ...names.map((name) => `/usr/bin/${name}`)].find((path) => path && existsSync(path));
-  if (!found)
-    throw new Error(`No ${kind} found: install Debian's ${names[0]}, or name it in ${kind.toUpperCase()}_BIN.`);
+  const { variable, names } = BROWSERS[kind];
+  const named = process.env[variable];
+  if (named && !existsSync(named)) throw new Error(`There is no ${named}, which ${variable} names.`);
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  const inPath = names.flatMap((name) => folders.map((folder) => join(folder, name)));
+  const found = named || inPath.find((path) => existsSync(path));
+  if (!found) throw new Error(`No ${kind} found: install Debian's ${names[0]}, or name it in ${variable}.`);
   return found;
 }
 

@@ -64,10 +64,10 @@ export class Stage {
  * Declares a test that plays on a stage.
  * @param {string} name
  * @param {(stage: Stage) => Promise<void>} play
- * @param {{ seconds?: number, skip?: boolean | string }} [options] `seconds`: the scene fails when it takes longer
+ * @param {{ seconds?: number }} [options] `seconds`: the scene fails when it takes longer
  */
-export function scene(name, play, { seconds = 90, skip = false } = {}) {
-  test(name, { skip }, async () => {
+export function scene(name, play, { seconds = 90 } = {}) {
+  test(name, async () => {
     const stage = new Stage();
     try {
       await withDeadline(play(stage), seconds, name);

@@ -55,12 +55,17 @@ export function progress(person) {
   return person.page.evaluate(() => ({ .../** @type {any} */ (window).wt.progress }));
 }
 
-/** From now on the person sends wrong bytes. @param {Person} person */
+/** The person sends wrong bytes of what they seed from now on. @param {Person} person */
 export function startsLying(person) {
   return person.page.evaluate(() => /** @type {any} */ (window).wt.corrupt());
 }
 
-/** @param {Person} person @returns {Promise<number>} messages sent with wrong bytes */
+/** @param {Person} person @returns {Promise<number>} blocks sent with wrong bytes */
 export function lies(person) {
   return person.page.evaluate(() => /** @type {any} */ (window).wt.corrupted);
+}
+
+/** @param {Person} person @returns {Promise<string>} their peer id, 40 hex digits */
+export function peerId(person) {
+  return person.page.evaluate(() => /** @type {any} */ (window).wt.client.peerId);
 }

@@ -53,22 +53,18 @@ async function digest() {
   return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/**
- * Makes this person a liar: one byte of every big message (a piece, never a handshake) is changed on its way out.
- * Small data is left alone so that the swarm connects and the metadata is right.
- */
+/** Makes this person a liar: one byte of every block is changed on its way out. All else, the metadata too, is right. */
 function corrupt() {
-  const { send } = RTCDataChannel.prototype;
-  wt.corrupted = 0;
-  RTCDataChannel.prototype.send = function (data) {
-    const view = ArrayBuffer.isView(data)
-      ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-      : new Uint8Array(data);
-    if (view.byteLength < 4096) return send.call(this, data);
-    const copy = view.slice();
+  client.on("torrent", (torrent) => torrent.on("wire", lieOn));
+}
+
+function lieOn(wire) {
+  const { piece } = wire;
+  wire.piece = (index, offset, block) => {
+    const copy = Uint8Array.from(block);
     copy[copy.length - 1] ^= 0xff;
     wt.corrupted += 1;
-    return send.call(this, copy);
+    piece.call(wire, index, offset, copy);
   };
 }
 
