@@ -138,11 +138,6 @@ impl Pieces {
         self.partial_bytes
     }
 
-    /// Bytes received of a piece that is not verified yet.
-    pub fn received_bytes(&self, piece: Piece) -> u64 {
-        self.partial.get(&piece).map_or(0, Partial::received_bytes)
-    }
-
     fn set_status(&mut self, piece: Piece, status: Status) {
         if status == Status::Missing {
             self.rarity.list(piece);
@@ -343,11 +338,6 @@ impl Pieces {
     /// Number of blocks asked of a link.
     pub fn outstanding(&self, link: LinkId) -> usize {
         self.requests.count(link)
-    }
-
-    /// When the oldest outstanding request to a link was made.
-    pub fn oldest_request(&self, link: LinkId) -> Option<Moment> {
-        self.requests.oldest(link)
     }
 
     /// A block arrives.

@@ -63,10 +63,6 @@ impl Partial {
         matches!(self.blocks[block as usize], State::Received(_))
     }
 
-    pub(super) fn received_bytes(&self) -> u64 {
-        u64::from(self.received) * u64::from(crate::geometry::BLOCK_LENGTH)
-    }
-
     pub(super) fn ask(&mut self, block: u32) {
         let state = &mut self.blocks[block as usize];
         *state = match *state {

@@ -66,10 +66,6 @@ impl Requests {
         asked
     }
 
-    pub(super) fn oldest(&self, link: LinkId) -> Option<Moment> {
-        self.by_link.get(&link)?.iter().filter_map(|block| self.by_block.get(&(*block, link))).min().copied()
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = (Block, LinkId, Moment)> + '_ {
         self.by_block.iter().map(|((block, link), at)| (*block, *link, *at))
     }

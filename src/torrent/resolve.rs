@@ -181,16 +181,21 @@ mod tests {
         Resolver::new(InfoHash(sha1(&info())))
     }
 
+    /// A and B both offer the metadata.
+    fn offered_by_two() -> (Resolver, Limits) {
+        let (mut resolver, limits) = (resolver(), Limits::default());
+        resolver.offer(A, 40_000, &limits);
+        resolver.offer(B, 40_000, &limits);
+        (resolver, limits)
+    }
+
     fn block(index: u32) -> Vec<u8> {
         info().chunks(METADATA_BLOCK).nth(index as usize).unwrap().to_vec()
     }
 
     #[test]
     fn blocks_come_from_several_peers() {
-        let mut resolver = resolver();
-        let limits = Limits::default();
-        resolver.offer(A, 40_000, &limits);
-        resolver.offer(B, 40_000, &limits);
+        let (mut resolver, limits) = offered_by_two();
         assert_eq!(resolver.requests(Moment(0), &limits).len(), 6);
         assert_eq!(resolver.requests(Moment(1), &limits), []);
         assert_eq!(resolver.receive(Moment(1), A, 0, &block(0)), Outcome::More);
@@ -200,10 +205,7 @@ mod tests {
 
     #[test]
     fn a_mixed_failure_blames_nobody_and_the_next_one_blames_its_author() {
-        let mut resolver = resolver();
-        let limits = Limits::default();
-        resolver.offer(A, 40_000, &limits);
-        resolver.offer(B, 40_000, &limits);
+        let (mut resolver, limits) = offered_by_two();
         resolver.requests(Moment(0), &limits);
         resolver.receive(Moment(1), A, 0, &block(1));
         resolver.receive(Moment(1), B, 1, &block(1));
@@ -236,10 +238,7 @@ mod tests {
 
     #[test]
     fn a_silent_sole_source_makes_way() {
-        let mut resolver = resolver();
-        let limits = Limits::default();
-        resolver.offer(A, 40_000, &limits);
-        resolver.offer(B, 40_000, &limits);
+        let (mut resolver, limits) = offered_by_two();
         resolver.requests(Moment(0), &limits);
         resolver.receive(Moment(1), A, 0, &block(1));
         resolver.receive(Moment(1), B, 1, &block(1));
