@@ -14,6 +14,13 @@ use crate::tracker::message::{self, Announce, Answer, ClientMessage, ServerMessa
 use crate::tracker::sdp;
 use crate::tracker::session::{Due, Session};
 
+/// What a tracker relays of another peer: its offer, or its answer to one of ours.
+struct Relayed {
+    from: (TrackerId, PeerId),
+    offer_id: OfferId,
+    sdp: String,
+}
+
 impl Engine {
     // ---- trackers
 
@@ -198,10 +205,10 @@ impl Engine {
                 }
             }
             ServerMessage::Offer { info_hash, peer_id, offer_id, sdp } => {
-                self.remote_offer(now, tracker, info_hash, peer_id, offer_id, sdp);
+                self.remote_offer(now, info_hash, Relayed { from: (tracker, peer_id), offer_id, sdp });
             }
             ServerMessage::Answer { info_hash, peer_id, offer_id, sdp } => {
-                self.remote_answer(now, tracker, info_hash, peer_id, offer_id, sdp);
+                self.remote_answer(now, info_hash, Relayed { from: (tracker, peer_id), offer_id, sdp });
             }
             ServerMessage::Failure { info_hash: Some(info_hash), reason, .. } => {
                 let news = self.trackers.get_mut(&tracker).is_some_and(|session| session.failed(info_hash));
@@ -235,18 +242,11 @@ impl Engine {
         }
     }
 
-    fn remote_offer(
-        &mut self,
-        now: Moment,
-        tracker: TrackerId,
-        info_hash: InfoHash,
-        peer_id: PeerId,
-        offer_id: OfferId,
-        sdp: String,
-    ) {
+    fn remote_offer(&mut self, now: Moment, info_hash: InfoHash, offer: Relayed) {
         let Some(id) = self.torrent_of(info_hash) else { return };
-        let ourselves = self.trackers.values().any(|session| session.peer_id() == peer_id);
-        let known = self.links.of(id).any(|(_, link)| link.remote.is_some_and(|(_, known)| known == peer_id));
+        let Relayed { from, offer_id, sdp } = offer;
+        let ourselves = self.trackers.values().any(|session| session.peer_id() == from.1);
+        let known = self.links.of(id).any(|(_, link)| link.remote.is_some_and(|(_, known)| known == from.1));
         let answering = self.links.count(id, |stage| matches!(stage, Stage::Answering { .. }));
         if ourselves || known || answering >= self.limits.answering_per_torrent_max || !self.has_room(id) {
             return;
@@ -254,27 +254,21 @@ impl Engine {
         if !sdp::is_data_channel(&sdp) {
             return;
         }
-        let link = self.links.mint(now, id, Stage::Answering { offer_id }, Some((tracker, peer_id)));
+        let link = self.links.mint(now, id, Stage::Answering { offer_id }, Some(from));
         self.act(Action::Answer { link, sdp });
     }
 
-    fn remote_answer(
-        &mut self,
-        now: Moment,
-        tracker: TrackerId,
-        info_hash: InfoHash,
-        peer_id: PeerId,
-        offer_id: OfferId,
-        sdp: String,
-    ) {
-        let Some(link) = self.torrent_of(info_hash).and_then(|id| self.links.announced(id, offer_id)) else { return };
-        if !sdp::is_data_channel(&sdp) {
+    fn remote_answer(&mut self, now: Moment, info_hash: InfoHash, answer: Relayed) {
+        let Some(link) = self.torrent_of(info_hash).and_then(|id| self.links.announced(id, answer.offer_id)) else {
+            return;
+        };
+        if !sdp::is_data_channel(&answer.sdp) {
             self.close_link(link);
             return;
         }
         self.links.advance(link, now, Stage::Connecting);
-        self.links.remote_is(link, (tracker, peer_id));
-        self.act(Action::Accept { link, sdp });
+        self.links.remote_is(link, answer.from);
+        self.act(Action::Accept { link, sdp: answer.sdp });
     }
 
     // ---- links
