@@ -126,6 +126,8 @@ pub struct Peer {
     news: Vec<u32>,
     /// Messages leave one by one until the peer's own show that its handlers run.
     separate: bool,
+    /// The last message queued takes nothing more.
+    sealed: bool,
     /// Bytes sent in one go, the last time.
     burst: usize,
     /// `bufferedAmount` as far as we know.
@@ -172,6 +174,7 @@ impl Peer {
             outgoing: VecDeque::new(),
             news: Vec::new(),
             separate: true,
+            sealed: false,
             burst: 0,
             buffered: 0,
         }
@@ -334,7 +337,7 @@ impl Peer {
     fn append(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let room = self.outgoing.back().map_or(0, |last| self.message_bytes.saturating_sub(last.len()));
-            if room == 0 {
+            if std::mem::take(&mut self.sealed) || room == 0 {
                 // Blocks come in runs: room for a whole message at once spares copying a growing one.
                 let capacity = if bytes.len() < 1024 { bytes.len() } else { self.message_bytes.min(1 << 18) };
                 self.outgoing.push_back(Vec::with_capacity(capacity));
@@ -346,9 +349,9 @@ impl Peer {
         }
     }
 
-    /// Messages may share a data-channel message from now on.
+    /// Messages may share a data-channel message from now on, though not with those that were apart before.
     pub fn coalesce(&mut self) {
-        self.separate = false;
+        self.sealed |= std::mem::take(&mut self.separate);
     }
 
     /// Queued bytes that no message has taken yet.

@@ -232,6 +232,7 @@ impl Torrent {
             if peer.handshake.is_some_and(|handshake| handshake.extensions) {
                 peer.send(&Message::Extended { id: extension::HANDSHAKE, payload: &hello });
             }
+            self.dirty.insert(link);
             let early = std::mem::replace(&mut peer.has, Has::Unknown);
             self.send_have(link);
             let learnt = match early {
