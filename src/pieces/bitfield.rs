@@ -1,5 +1,7 @@
 //! A set of pieces in BEP 3's layout: most significant bit first, spare bits zero.
 
+use std::ops::Range;
+
 /// Which pieces somebody has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bitfield {
@@ -79,11 +81,48 @@ impl Bitfield {
         had
     }
 
+    /// The pieces `64 * index ..` as the bits of a word, the first one highest.
+    fn word(&self, index: usize) -> u64 {
+        let rest = self.bytes.get(index * 8..).unwrap_or_default();
+        let mut word = [0; 8];
+        let length = rest.len().min(8);
+        word[..length].copy_from_slice(&rest[..length]);
+        u64::from_be_bytes(word)
+    }
+
+    /// The pieces of a range that are in this set and in `any` of the others, in order: 64 are looked at in one go.
+    pub fn common<'a, const N: usize>(
+        &'a self,
+        any: [&'a Bitfield; N],
+        range: Range<u32>,
+    ) -> impl Iterator<Item = u32> + 'a {
+        let words = range.start as usize / 64..(range.end as usize).div_ceil(64);
+        let both = move |at| self.word(at) & any.iter().fold(0, |word, other| word | other.word(at));
+        let bits = move |at| Bits(both(at)).map(move |bit| at as u32 * 64 + bit);
+        words.flat_map(bits).skip_while(move |index| *index < range.start).take_while(move |index| *index < range.end)
+    }
+
     /// The pieces in the set, in order.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.bytes.iter().enumerate().filter(|(_, byte)| **byte != 0).flat_map(|(at, byte)| {
             (0..8).filter(move |bit| byte & (0x80 >> bit) != 0).map(move |bit| at as u32 * 8 + bit)
         })
+    }
+}
+
+/// The places of the bits that are set in a word, the highest bit (0) first.
+struct Bits(u64);
+
+impl Iterator for Bits {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let bit = self.0.leading_zeros();
+        if bit == 64 {
+            return None;
+        }
+        self.0 &= !(1 << (63 - bit));
+        Some(bit)
     }
 }
 
@@ -109,5 +148,20 @@ mod tests {
         assert_eq!((set.count(), set.iter().collect::<Vec<_>>()), (2, vec![0, 19]));
         assert!(set.remove(0) && !set.remove(0) && set.has(19) && !set.has(20));
         assert_eq!(set.count(), 1);
+    }
+
+    #[test]
+    fn what_two_sets_share_is_found_in_any_range() {
+        let set = |step: usize| {
+            let mut set = Bitfield::none(200);
+            (0..200).step_by(step).for_each(|index| assert!(set.insert(index)));
+            set
+        };
+        let (twos, threes, fives) = (set(2), set(3), set(5));
+        for range in [0..200, 6..7, 7..8, 63..65, 64..128, 190..200, 50..50] {
+            let shared = |index: &u32| index % 2 == 0 && (index % 3 == 0 || index % 5 == 0);
+            let expected: Vec<u32> = range.clone().filter(shared).collect();
+            assert_eq!(twos.common([&threes, &fives], range).collect::<Vec<_>>(), expected);
+        }
     }
 }
