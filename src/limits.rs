@@ -9,8 +9,8 @@ pub const EXTENT_BYTES: u32 = 4 << 20;
 pub const EXTENT_PIECES_MAX: u32 = 256;
 /// Extents of a torrent at least, so that peers who begin together have something to exchange.
 pub const EXTENTS_MIN: u32 = 32;
-/// Pieces that are looked at one by one in one pass of a picking: 5 µs, and a sample good enough to find a rare one.
-pub const PICK_LOOKS_MAX: usize = 1024;
+/// Pieces that are looked at one by one in one pass of a picking: a few µs, and a sample good enough to find a rare one.
+pub const PICK_LOOKS_MAX: usize = 512;
 /// Begun pieces searched for late blocks in one picking: what is most urgent comes first.
 pub const LATE_LOOKS_MAX: usize = 64;
 /// Blocks of failed pieces remembered as evidence, of one torrent: 0.7 MB.

@@ -215,9 +215,17 @@ impl<'a, F: Fn(LinkId) -> Option<Duration>> Pick<'a, F> {
     }
 
     fn take_rarest_of(&mut self, missing: impl Iterator<Item = Piece>) {
-        let mut sample: Vec<Piece> = missing.take(PICK_LOOKS_MAX).collect();
+        let fresh = missing.filter(|piece| !self.taken.contains(piece));
+        let mut sample: Vec<Piece> = fresh.take(PICK_LOOKS_MAX).collect();
         self.looks.set(self.looks.get() + sample.len());
-        sample.sort_unstable_by_key(|piece| self.pieces.rank(*piece));
+        let rank = |piece: &Piece| self.pieces.rank(*piece);
+        // Each has a block at least: more pieces than blocks are not needed, nor put in order.
+        let needed = self.asker.count - self.picked.len();
+        if needed < sample.len() {
+            sample.select_nth_unstable_by_key(needed, rank);
+            sample.truncate(needed);
+        }
+        sample.sort_unstable_by_key(rank);
         sample.into_iter().for_each(|piece| self.take_free(piece));
     }
 

@@ -84,22 +84,18 @@ impl Bitfield {
     /// The pieces `64 * index ..` as the bits of a word, the first one highest.
     fn word(&self, index: usize) -> u64 {
         let rest = self.bytes.get(index * 8..).unwrap_or_default();
+        if let Some(whole) = rest.first_chunk() {
+            return u64::from_be_bytes(*whole);
+        }
         let mut word = [0; 8];
-        let length = rest.len().min(8);
-        word[..length].copy_from_slice(&rest[..length]);
+        word[..rest.len()].copy_from_slice(rest);
         u64::from_be_bytes(word)
     }
 
     /// The pieces of a range that are in this set and in `any` of the others, in order: 64 are looked at in one go.
-    pub fn common<'a, const N: usize>(
-        &'a self,
-        any: [&'a Bitfield; N],
-        range: Range<u32>,
-    ) -> impl Iterator<Item = u32> + 'a {
-        let words = range.start as usize / 64..(range.end as usize).div_ceil(64);
-        let both = move |at| self.word(at) & any.iter().fold(0, |word, other| word | other.word(at));
-        let bits = move |at| Bits(both(at)).map(move |bit| at as u32 * 64 + bit);
-        words.flat_map(bits).skip_while(move |index| *index < range.start).take_while(move |index| *index < range.end)
+    pub fn common<'a, const N: usize>(&'a self, any: [&'a Bitfield; N], range: Range<u32>) -> Common<'a, N> {
+        let end = if any.iter().all(|other| other.count == 0) { range.start } else { range.end.min(self.length) };
+        Common { set: self, any, next: range.start, end }
     }
 
     /// The pieces in the set, in order.
@@ -110,19 +106,31 @@ impl Bitfield {
     }
 }
 
-/// The places of the bits that are set in a word, the highest bit (0) first.
-struct Bits(u64);
+/// What a set shares with others, from `Bitfield::common`.
+#[derive(Clone, Debug)]
+pub struct Common<'a, const N: usize> {
+    set: &'a Bitfield,
+    any: [&'a Bitfield; N],
+    next: u32,
+    end: u32,
+}
 
-impl Iterator for Bits {
+impl<const N: usize> Iterator for Common<'_, N> {
     type Item = u32;
 
     fn next(&mut self) -> Option<u32> {
-        let bit = self.0.leading_zeros();
-        if bit == 64 {
-            return None;
+        while self.next < self.end {
+            let (word, bit) = (self.next / 64, self.next % 64);
+            let any = self.any.iter().fold(0, |any, other| any | other.word(word as usize));
+            let left = (self.set.word(word as usize) & any) << bit;
+            if left != 0 {
+                let found = self.next + left.leading_zeros();
+                self.next = found + 1;
+                return (found < self.end).then_some(found);
+            }
+            self.next = (word + 1) * 64;
         }
-        self.0 &= !(1 << (63 - bit));
-        Some(bit)
+        None
     }
 }
 

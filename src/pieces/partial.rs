@@ -19,7 +19,9 @@ enum State {
 /// A piece of which some blocks are asked for or here.
 #[derive(Clone, Debug)]
 pub(super) struct Partial {
+    /// Empty until the first block is here.
     bytes: Vec<u8>,
+    size: usize,
     blocks: Vec<State>,
     free: u32,
     received: u32,
@@ -31,7 +33,8 @@ impl Partial {
     pub(super) fn new(geometry: &Geometry, piece: Piece) -> Self {
         let blocks = geometry.blocks(piece);
         Self {
-            bytes: vec![0; geometry.size(piece) as usize],
+            bytes: Vec::new(),
+            size: geometry.size(piece) as usize,
             blocks: vec![State::Free; blocks as usize],
             free: blocks,
             received: 0,
@@ -41,7 +44,7 @@ impl Partial {
     }
 
     pub(super) fn size(&self) -> usize {
-        self.bytes.len()
+        self.size
     }
 
     /// Nothing asked, nothing received.
@@ -99,6 +102,7 @@ impl Partial {
         }
         *state = State::Received(from);
         let begin = block.begin() as usize;
+        self.bytes.resize(self.size, 0);
         self.bytes[begin..begin + data.len()].copy_from_slice(data);
         self.received += 1;
         if block.index() == self.hashed {
@@ -115,7 +119,7 @@ impl Partial {
         let run = self.blocks[first..].iter().take_while(|state| matches!(state, State::Received(_))).count();
         if run > 0 {
             let block = BLOCK_LENGTH as usize;
-            let end = ((first + run) * block).min(self.bytes.len());
+            let end = ((first + run) * block).min(self.size);
             self.hash.update(&self.bytes[first * block..end]);
             self.hashed += run as u32;
         }
