@@ -96,6 +96,10 @@ pub struct Peer {
     pub progress_at: Moment,
     /// When the channel opened.
     pub opened_at: Moment,
+    /// When payload last went either way; at first, when the channel opened.
+    pub active_at: Moment,
+    /// The network gives no sign of it, and nothing came from it since.
+    pub in_doubt: bool,
     /// When it last sent anything.
     pub heard_at: Moment,
     /// When we last sent anything.
@@ -146,6 +150,8 @@ impl Peer {
             blocks: 0,
             progress_at: now,
             opened_at: now,
+            active_at: now,
+            in_doubt: false,
             heard_at: now,
             sent_at: now,
             waste: 0,
@@ -224,6 +230,7 @@ impl Peer {
         self.down.add(now, bytes as u64);
         self.blocks += 1;
         self.progress_at = now;
+        self.active_at = now;
         self.snubbed = false;
     }
 
@@ -257,6 +264,7 @@ impl Peer {
         self.append(&wire::piece_header(request.piece, request.begin, data.len()));
         self.append(data);
         self.up.add(now, data.len() as u64);
+        self.active_at = now;
     }
 
     /// Queues the news of a piece that the peer has itself, which can wait.

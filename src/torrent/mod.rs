@@ -6,6 +6,7 @@ mod cache;
 mod content;
 mod download;
 mod exchange;
+mod links;
 mod play;
 mod read;
 mod resolve;
@@ -16,6 +17,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use content::Content;
+pub use links::Verdict;
 use play::Play;
 use read::Read;
 use resolve::Resolver;
@@ -61,6 +63,7 @@ pub struct Torrent {
     wasted: u64,
     outbox: Vec<Output>,
     closed: Vec<LinkId>,
+    judged: Vec<(LinkId, Verdict)>,
 }
 
 #[derive(Debug)]
@@ -112,6 +115,7 @@ impl Torrent {
             wasted: 0,
             outbox: Vec::new(),
             closed: Vec::new(),
+            judged: Vec::new(),
         }
     }
 
