@@ -54,6 +54,11 @@ impl Cache {
         }
     }
 
+    /// Bytes of the pieces on their way to the store.
+    pub(super) fn undroppable_bytes(&self) -> usize {
+        self.entries.values().filter(|entry| !entry.droppable).map(|entry| entry.bytes.len()).sum()
+    }
+
     pub(super) fn has(&self, piece: Piece) -> bool {
         self.entries.contains_key(&piece)
     }

@@ -187,6 +187,11 @@ impl Content {
         self.cache.droppable(piece);
     }
 
+    /// Bytes of verified pieces on their way to the store.
+    pub(super) fn unstored_bytes(&self) -> usize {
+        self.cache.undroppable_bytes()
+    }
+
     // ---- reading
 
     /// Kept, and not in memory.

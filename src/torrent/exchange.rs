@@ -99,6 +99,9 @@ impl Torrent {
 
     /// Closes a link whose peer is proven to lie, for the session.
     pub(super) fn ban(&mut self, link: LinkId) {
+        if self.ban_web_seed(link) {
+            return;
+        }
         if let Some(peer_id) = self.peers.get(&link).and_then(Peer::peer_id) {
             self.banned.insert(peer_id);
             self.drop_peer(link, "it sent data that fails its hash");

@@ -10,6 +10,7 @@ mod play;
 mod read;
 mod resolve;
 mod upload;
+mod web;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -19,6 +20,7 @@ use content::Content;
 use play::Play;
 use read::Read;
 use resolve::Resolver;
+use web::Web;
 
 use crate::ids::{InfoHash, LinkId, PeerId, PlayId, ReadId, TorrentId};
 use crate::limits::Limits;
@@ -43,7 +45,7 @@ pub struct Torrent {
     phase: Phase,
     /// For the metadata, once it comes from peers.
     trackers: Vec<String>,
-    web_seeds: Vec<String>,
+    web: Web,
     /// What the store claims, until the metadata says how to read it.
     claimed: Option<Vec<u8>>,
     peers: BTreeMap<LinkId, Peer>,
@@ -81,8 +83,6 @@ pub struct Seedling {
     pub peer_id: PeerId,
     /// Announced in magnets and metadata.
     pub trackers: Vec<String>,
-    /// Announced in magnets and metadata.
-    pub web_seeds: Vec<String>,
     /// Drawn: makes the order of rare pieces differ between peers.
     pub shuffle: u32,
 }
@@ -98,7 +98,7 @@ impl Torrent {
             shuffle: seedling.shuffle,
             phase: Phase::Resolving(Resolver::new(seedling.info_hash)),
             trackers: seedling.trackers,
-            web_seeds: seedling.web_seeds,
+            web: Web::default(),
             claimed: None,
             peers: BTreeMap::new(),
             banned: BTreeSet::new(),
@@ -154,6 +154,7 @@ impl Torrent {
         self.phase = Phase::Sharing(content);
         self.outbox.push(Output::Tell(Event::Ready(self.id)));
         self.learn_pieces(now);
+        self.learn_layout();
         for (play, file) in std::mem::take(&mut self.early_plays) {
             self.play(play, file);
         }
@@ -183,11 +184,6 @@ impl Torrent {
         if !self.trackers.contains(&url) {
             self.trackers.push(url);
         }
-    }
-
-    /// Announced in magnets and metadata.
-    pub fn web_seeds(&self) -> &[String] {
-        &self.web_seeds
     }
 
     /// Every piece is verified.
@@ -229,6 +225,7 @@ impl Torrent {
             upload_speed: self.up.per_second(now),
             wasted: self.wasted,
             peers: self.peers.values().filter_map(|peer| peer_stats(peer, now)).collect(),
+            web_seeds: self.web_seed_stats(now),
             ..Stats::default()
         };
         if let Some(content) = self.content() {
@@ -264,7 +261,7 @@ impl Torrent {
         if crate::hash::sha1(&info) != self.info_hash.0 {
             return;
         }
-        match Metainfo::from_info(info, self.trackers.clone(), self.web_seeds.clone()) {
+        match Metainfo::from_info(info, self.trackers.clone(), self.web_seeds()) {
             Ok(metainfo) => self.begin(now, metainfo, false),
             Err(error) => {
                 let (torrent, message) = (self.id, format!("The torrent's own description is unusable: {error}."));
@@ -438,6 +435,7 @@ impl Torrent {
         let wishes = wishes(content, self.plays.values(), self.reads.values(), &self.limits);
         if wishes != content.wishes {
             content.wishes = wishes;
+            self.web.stir();
             self.dirty.extend(self.peers.keys());
         }
     }
@@ -448,6 +446,7 @@ impl Torrent {
     pub fn tick(&mut self, now: Moment) {
         self.check_stored();
         self.tick_peers(now);
+        self.tick_web(now);
         if let Phase::Resolving(resolver) = &mut self.phase {
             resolver.expire(now, &self.limits);
             self.request_metadata(now);
@@ -468,6 +467,7 @@ impl Torrent {
                 self.outbox.push(Output::Do(Action::Send { link, bytes }));
             }
         }
+        self.fetch_more(now);
     }
 
     /// Checks every invariant.
@@ -477,6 +477,7 @@ impl Torrent {
     pub fn check(&self) {
         let Some(content) = self.content() else { return };
         content.check();
+        self.check_web();
         for peer in self.peers.values() {
             assert!(peer.uploads.len() <= self.limits.request_queue_max);
             assert!(content.pieces.outstanding(peer.link) <= self.limits.request_queue_max);
