@@ -385,7 +385,8 @@ mod tests {
             &x.pe=10.0.0.1:80&x.pe=[::1]:6881&kt=ignored&novalue",
         );
         assert_eq!(magnet.web_seeds, ["http://w.test/f", "https://a.test"]);
-        let odd = with("ws=https://me:pw@a.test/f&ws=http://b.test/@f&ws=file:///etc/passwd&ws=data:,x&ws=javascript:x");
+        let odd =
+            with("ws=https://me:pw@a.test/f&ws=http://b.test/@f&ws=file:///etc/passwd&ws=data:,x&ws=javascript:x");
         assert_eq!(odd.web_seeds, ["http://b.test/@f"]);
         assert_eq!(magnet.sources, ["https://t.test/x.torrent"]);
         assert_eq!(magnet.peers, ["10.0.0.1:80", "[::1]:6881"]);

@@ -20,11 +20,11 @@ pub(super) enum Verdict {
     Useless(&'static str),
 }
 
-/// Looks at the answer to a request for this part of a file (`None`: for the whole file) of `file_length` bytes.
-pub(super) fn judge(answer: &Answer<'_>, asked: Option<&Range<u64>>, file_length: u64) -> Verdict {
+/// Looks at the answer to a request for these bytes of a file of `file_length` bytes.
+pub(super) fn judge(answer: &Answer<'_>, asked: &Range<u64>, file_length: u64) -> Verdict {
     let length = answer.content_length;
-    match (answer.status, asked) {
-        (206, Some(asked)) => match answer.content_range.map(parse_content_range) {
+    match answer.status {
+        206 => match answer.content_range.map(parse_content_range) {
             Some(None) => Verdict::Useless("its answer makes no sense"),
             Some(Some((start, total))) if start != asked.start || total.is_some_and(|total| total != file_length) => {
                 Verdict::Useless("it has another file there")
@@ -34,14 +34,12 @@ pub(super) fn judge(answer: &Answer<'_>, asked: Option<&Range<u64>>, file_length
             }
             _ => Verdict::Asked,
         },
-        (200, _) if length.is_some_and(|length| length != file_length) => {
-            Verdict::Useless("it has another file there")
-        }
-        (200, _) => Verdict::Whole,
-        (404 | 410, _) => Verdict::Missing,
-        (401 | 403, _) => Verdict::Useless("it refuses"),
-        (416, _) => Verdict::Useless("its file is too short"),
-        (429 | 503, _) => Verdict::Useless("it is busy"),
+        200 if length.is_some_and(|length| length != file_length) => Verdict::Useless("it has another file there"),
+        200 => Verdict::Whole,
+        404 | 410 => Verdict::Missing,
+        401 | 403 => Verdict::Useless("it refuses"),
+        416 => Verdict::Useless("its file is too short"),
+        429 | 503 => Verdict::Useless("it is busy"),
         _ => Verdict::Useless("it answers with an error"),
     }
 }
@@ -64,7 +62,7 @@ mod tests {
 
     fn judged(status: u16, content_range: Option<&str>, content_length: Option<u64>) -> Verdict {
         let answer = Answer { status, content_range, content_length, url: "http://a.test/" };
-        judge(&answer, Some(&(100..200)), 1000)
+        judge(&answer, &(100..200), 1000)
     }
 
     #[test]
@@ -80,7 +78,9 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for text in ["", "bytes", "bytes */1000", "bytes 200-100/1000", "bytes 100-1000/1000", "bytes -1-5/9", "x 1-2/3"] {
+        for text in
+            ["", "bytes", "bytes */1000", "bytes 200-100/1000", "bytes 100-1000/1000", "bytes -1-5/9", "x 1-2/3"]
+        {
             assert_eq!(judged(206, Some(text), None), Verdict::Useless("its answer makes no sense"), "{text}");
         }
         let huge = "bytes 100-99999999999999999999/1000";

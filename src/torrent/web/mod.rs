@@ -98,19 +98,17 @@ impl Torrent {
         }
         let Some(stream) = self.web.streams.get_mut(&number) else { return };
         stream.heard_at = now;
-        let asked = (!stream.whole).then(|| stream.part.range());
-        let file = stream.part.file;
-        match answer::judge(answer, asked.as_ref(), stream.part.file_length) {
-            Verdict::Asked => {}
-            Verdict::Whole if asked.is_none_or(|asked| asked == (0..stream.part.file_length)) => {}
+        let (link, part) = (stream.link, &stream.part);
+        let verdict = answer::judge(answer, &part.range(), part.file_length);
+        let (Some(seed), Some(layout)) = (self.web.seeds.get_mut(&link), &self.web.layout) else { return };
+        match verdict {
+            Verdict::Asked => seed.ranges = true,
+            Verdict::Whole if part.range() == (0..part.file_length) => {}
             Verdict::Whole => return self.serves_no_parts(number),
             Verdict::Missing => return self.file_missing(now, number),
             Verdict::Useless(why) => return self.fetch_useless(now, number, why),
         }
-        let link = stream.link;
-        if let (Some(seed), Some(layout)) = (self.web.seeds.get_mut(&link), &self.web.layout) {
-            seed.found(layout, file, answer.url);
-        }
+        seed.found(layout, part.file, answer.url);
     }
 
     /// The next bytes of a fetch's body.
@@ -158,11 +156,14 @@ impl Torrent {
         }
         let link = self.web.streams.get(&number).map(|stream| stream.link);
         match failure {
-            FetchFailure::Network => self.lose_stream(now, number, "it can't be reached, or lets no page read it (CORS)"),
+            FetchFailure::Network => {
+                self.lose_stream(now, number, "it can't be reached, or lets no page read it (CORS)")
+            }
             FetchFailure::Blocked => {
                 if let Some(seed) = link.and_then(|link| self.web.seeds.get_mut(&link)) {
                     seed.off = true;
-                    let words = format!("The web seed {} can't be used: a secure page may not fetch from it.", seed.url);
+                    let words =
+                        format!("The web seed {} can't be used: a secure page may not fetch from it.", seed.url);
                     self.warn("web-seed-blocked", words);
                 }
                 if let Some(stream) = self.web.streams.remove(&number) {
@@ -239,7 +240,8 @@ impl Torrent {
     fn fetch(&mut self, stream: Stream) {
         let (Some(seed), Some(layout)) = (self.web.seeds.get(&stream.link), &self.web.layout) else { return };
         let url = seed.address(layout, stream.part.file);
-        let range = (!stream.whole).then(|| stream.part.range());
+        // Where whole files come it is said just the same: browsers ask for ranges without compression.
+        let range = Some(stream.part.range());
         let number = self.web.mint();
         self.web.streams.insert(number, stream);
         let fetch = FetchId { torrent: self.id, number };
@@ -371,7 +373,10 @@ impl Torrent {
             for block in content.pieces.asked_of(*link) {
                 let range = geometry.block_range(block);
                 let ahead = |stream: &Stream| stream.at < range.end && range.end <= stream.end;
-                assert!(self.web.streams_of(*link).any(ahead), "{block:?} is asked of a web seed, and no stream brings it");
+                assert!(
+                    self.web.streams_of(*link).any(ahead),
+                    "{block:?} is asked of a web seed, and no stream brings it"
+                );
             }
             assert!(self.web.streams_of(*link).count() <= self.limits.web_fetches_max);
         }

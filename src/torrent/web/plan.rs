@@ -70,7 +70,8 @@ impl Torrent {
         let geometry = content.pieces.geometry();
         let reach = |piece: Piece| {
             let start = geometry.offset(piece);
-            seed.ranges || layout.part(&(start..start + 1)).is_some_and(|part| part.offset <= self.limits.web_skip_bytes_max)
+            seed.ranges
+                || layout.part(&(start..start + 1)).is_some_and(|part| part.offset <= self.limits.web_skip_bytes_max)
         };
         let has = |piece: Piece| reach(piece) && seed.has(layout, geometry.range(piece));
         let (pieces, wishes, late) = (&content.pieces, &content.wishes, self.limits.urgent_late);

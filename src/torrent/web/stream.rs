@@ -34,16 +34,7 @@ pub(super) struct Stream {
 impl Stream {
     /// These bytes, of which `part` comes first.
     pub(super) fn new(link: LinkId, content: Range<u64>, part: Part, whole: bool, now: Moment) -> Self {
-        Self {
-            link,
-            at: content.start,
-            end: content.end,
-            part,
-            whole,
-            heard_at: now,
-            received: 0,
-            head: Vec::new(),
-        }
+        Self { link, at: content.start, end: content.end, part, whole, heard_at: now, received: 0, head: Vec::new() }
     }
 
     /// Bytes still to come.
