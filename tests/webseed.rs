@@ -52,6 +52,8 @@ struct World {
     stored: BTreeMap<u32, usize>,
     warnings: Vec<&'static str>,
     done: bool,
+    /// Pieces are stored at once; else never.
+    stores: bool,
 }
 
 fn bytes(length: usize) -> Vec<u8> {
@@ -81,9 +83,13 @@ impl World {
     }
 
     fn with(torrent: Vec<u8>, content: Vec<u8>, piece_length: u32, seeds: &[&str]) -> Self {
+        Self::add(Source::Torrent(torrent), content, piece_length, seeds)
+    }
+
+    fn add(source: Source, content: Vec<u8>, piece_length: u32, seeds: &[&str]) -> Self {
         let mut engine = Engine::new(Limits::default(), [1; 32], Moment(0));
         let web_seeds = seeds.iter().map(|url| url.to_string()).collect();
-        let add = Command::Add { source: Source::Torrent(torrent), trackers: Vec::new(), web_seeds };
+        let add = Command::Add { source, trackers: Vec::new(), web_seeds };
         let Ok(Reply::Torrent(torrent)) = engine.command(Moment(0), add) else { panic!("a good torrent") };
         Self {
             engine,
@@ -98,6 +104,7 @@ impl World {
             stored: BTreeMap::new(),
             warnings: Vec::new(),
             done: false,
+            stores: true,
         }
     }
 
@@ -148,7 +155,9 @@ impl World {
                     let start = piece as usize * self.piece_length;
                     assert!(self.content[start..].starts_with(&bytes), "piece {piece} is not the original");
                     self.stored.insert(piece, bytes.len());
-                    self.engine.handle(self.now, Input::Stored(torrent, piece));
+                    if self.stores {
+                        self.engine.handle(self.now, Input::Stored(torrent, piece));
+                    }
                 }
                 Output::Do(Action::OpenStore { torrent, .. }) => {
                     self.engine.handle(self.now, Input::StoreOpened { torrent, info: None, have: None });
@@ -407,6 +416,77 @@ fn an_address_that_this_page_may_not_fetch_is_given_up_with_a_warning() {
     }
     assert_eq!((tried, world.state(0)), (1, WebSeedState::Off));
     assert_eq!(world.warnings, ["web-seed-blocked"]);
+}
+
+/// Someone waits for what is at this offset of the first file.
+fn read_from(world: &mut World, offset: u64) {
+    let read = Command::Read { torrent: world.torrent, file: 0, range: offset..offset + MIB as u64 };
+    let Ok(Reply::Read(read)) = world.engine.command(world.now, read) else { panic!("a good read") };
+    world.engine.command(world.now, Command::ReadMore { read, credit: MIB as u64 }).unwrap();
+}
+
+#[test]
+fn what_is_waited_for_does_not_wait_for_what_is_fetched() {
+    let length = 40 * MIB;
+    let mut world =
+        World::new(&[("f", length)], 65_536, &["http://a.test/f"]).serve("http://a.test/f", 0..length, Habit::Good);
+    world.run(1);
+    for offset in [20 * MIB, 5 * MIB, 33 * MIB] {
+        let (piece, before) = (offset as u32 / 65_536, world.requests.len());
+        if world.stored.contains_key(&piece) {
+            continue;
+        }
+        read_from(&mut world, offset as u64);
+        world.settle();
+        let first = world.requests[before..].first().expect("it is asked for at once");
+        assert!(first.starts_with(&format!("http://a.test/f {offset}-")), "{first}");
+    }
+    assert!(world.run(60));
+    assert!(world.served < length + length / 20, "{} bytes for {length}", world.served);
+}
+
+#[test]
+fn no_more_is_fetched_than_memory_holds_while_the_disk_is_stuck() {
+    let length = 160 * MIB;
+    let mut world =
+        World::new(&[("f", length)], 1 << 20, &["http://a.test/f"]).serve("http://a.test/f", 0..length, Habit::Good);
+    world.stores = false;
+    assert!(!world.run(60));
+    assert!((32 * MIB..=64 * MIB).contains(&world.served), "{} bytes wait for the disk", world.served);
+}
+
+#[test]
+fn the_metadata_comes_from_where_the_link_says() {
+    let content = bytes(200_000);
+    let metainfo = torrent(&[("f", 200_000)], 32_768, &content);
+    let other = torrent(&[("g", 200_000)], 32_768, &content).to_torrent();
+    let good = Metainfo { web_seeds: vec!["http://a.test/f".to_string()], ..metainfo.clone() }.to_torrent();
+    let sources = ["http://x.test/gone", "http://x.test/other", "http://x.test/good"];
+    let link = format!("magnet:?xt=urn:btih:{}&xs={}", metainfo.info_hash, sources.join("&xs="));
+    // Behind the content lie the torrent files, for the servers to serve.
+    let ends = [content.len(), content.len() + other.len(), content.len() + other.len() + good.len()];
+    let all = [content, other, good].concat();
+    let mut world = World::add(Source::Text(link), all, 32_768, &[])
+        .serve("http://x.test/other", ends[0]..ends[1], Habit::Good)
+        .serve("http://x.test/good", ends[1]..ends[2], Habit::Good)
+        .serve("http://a.test/f", 0..ends[0], Habit::Good);
+    assert!(world.run(30), "{:?}", world.requests);
+    assert_eq!(world.requests[..3], sources.map(|url| format!("{url} all")));
+    assert!(world.warnings.is_empty(), "{:?}", world.warnings);
+}
+
+#[test]
+fn a_torrent_file_without_end_is_not_read_to_its_end() {
+    let link = format!("magnet:?xt=urn:btih:{}&xs=http://x.test/t", "0123456789".repeat(4));
+    let length = 9 * MIB;
+    let mut world = World::add(Source::Text(link), vec![b'd'; length], 32_768, &[]).serve(
+        "http://x.test/t",
+        0..length,
+        Habit::Good,
+    );
+    assert!(!world.run(30));
+    assert!(world.served <= 8 * MIB + 20_000, "{}", world.served);
+    assert_eq!(world.warnings, ["source-failed"]);
 }
 
 #[test]

@@ -294,8 +294,8 @@ function render() {
   stage.update(current, words);
   share.update(linksOf(current), current.origin === "shared");
   files.update(current);
-  const { peers: others = [], webSeeds = [] } = current.stats ?? {};
-  peers.update(others, webSeeds, current.origin === "shared" ? "viewer" : "peer");
+  const { stats } = current;
+  peers.update(stats?.peers ?? [], stats?.webSeeds ?? [], current.origin === "shared" ? "viewer" : "peer");
 }
 
 /** @param {Item} item */

@@ -6,6 +6,7 @@ import { Closers } from "./cleanup.mjs";
 import { arrive } from "./people.mjs";
 import { startTracker, startSwarmreel } from "./server.mjs";
 import { startPages } from "./static.mjs";
+import { startWeb } from "./web.mjs";
 
 /** @typedef {import("./people.mjs").Person} Person */
 /** @typedef {import("./people.mjs").Kind} Kind */
@@ -36,6 +37,11 @@ export class Stage {
   /** The test's own pages: webtorrent and the bare channel. */
   async pages() {
     return this.#keep(await startPages());
+  }
+
+  /** A web server of another origin, with files. @param {Parameters<typeof startWeb>} args */
+  async web(...args) {
+    return this.#keep(await startWeb(...args));
   }
 
   /** @template {{ close(): unknown }} T @param {T} thing @returns {T} */
