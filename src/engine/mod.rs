@@ -101,7 +101,9 @@ impl Engine {
             Command::Add { source, trackers, web_seeds } => {
                 self.add(now, source, &trackers, &web_seeds).map(Reply::Torrent)
             }
-            Command::Seed { metainfo, trackers } => self.seed(now, *metainfo, &trackers).map(Reply::Torrent),
+            Command::Seed { metainfo, trackers, super_seed } => {
+                self.seed(now, *metainfo, &trackers, super_seed).map(Reply::Torrent)
+            }
             Command::Remove { torrent, forget } => self.remove(torrent, forget),
             Command::Play { torrent, file } => self.play(torrent, file),
             Command::Stop { play } => {
@@ -278,7 +280,13 @@ impl Engine {
         Ok(id)
     }
 
-    fn seed(&mut self, now: Moment, metainfo: Metainfo, trackers: &[String]) -> Result<TorrentId, CommandError> {
+    fn seed(
+        &mut self,
+        now: Moment,
+        metainfo: Metainfo,
+        trackers: &[String],
+        super_seed: bool,
+    ) -> Result<TorrentId, CommandError> {
         let urls: Vec<String> = metainfo.trackers.iter().chain(trackers).cloned().collect();
         let id = match self.torrent_of(metainfo.info_hash) {
             Some(id) => id,
@@ -286,7 +294,7 @@ impl Engine {
         };
         if let Some(torrent) = self.torrents.get_mut(&id) {
             torrent.add_web_seeds(&metainfo.web_seeds);
-            torrent.seed(now, metainfo);
+            torrent.seed(now, metainfo, super_seed);
         }
         self.collect(id);
         self.join(now, id, &urls);

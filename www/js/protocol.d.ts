@@ -39,6 +39,7 @@ export interface SeedOptions {
   pieceLength?: number;
   comment?: string;
   webSeeds: string[];
+  superSeed?: boolean;
 }
 
 /** What the worker says; several at a time, in an array. */

@@ -138,6 +138,8 @@ pub(crate) struct SeedOptions {
     pub(crate) piece_length: Option<u32>,
     pub(crate) comment: Option<String>,
     pub(crate) web_seeds: Vec<String>,
+    #[serde(default)]
+    pub(crate) super_seed: bool,
 }
 
 /// What the worker says.
