@@ -27,6 +27,8 @@ enum Habit {
     Says(u16),
     /// Browsers may not read its answers.
     NoCors,
+    /// Browsers do not fetch from there for this page.
+    Blocked,
     /// Never answers.
     Silent,
     /// Its file is found elsewhere.
@@ -44,8 +46,8 @@ struct World {
     piece_length: usize,
     /// By URL.
     files: BTreeMap<String, (Range<usize>, Habit)>,
-    /// Bodies under way: what is left of them, and whether the connection then breaks.
-    bodies: VecDeque<(FetchId, Vec<u8>)>,
+    /// Bodies under way, and how much of each was sent.
+    bodies: VecDeque<(FetchId, Vec<u8>, usize)>,
     /// Every request made, as `URL bytes`.
     requests: Vec<String>,
     served: usize,
@@ -125,8 +127,8 @@ impl World {
             if self.done || self.now > until {
                 return self.done;
             }
-            if let Some((fetch, mut body)) = self.bodies.pop_front() {
-                self.deliver(fetch, &mut body);
+            if let Some((fetch, body, sent)) = self.bodies.pop_front() {
+                self.deliver(fetch, body, sent);
             } else {
                 self.now = self.engine.wake_at().unwrap().max(Moment(self.now.0 + 1));
                 self.engine.handle(self.now, Input::Wake);
@@ -135,22 +137,22 @@ impl World {
     }
 
     /// The next 10,000 bytes of a body; they take a millisecond.
-    fn deliver(&mut self, fetch: FetchId, body: &mut Vec<u8>) {
+    fn deliver(&mut self, fetch: FetchId, body: Vec<u8>, sent: usize) {
         self.now = Moment(self.now.0 + 1_000);
-        let rest = body.split_off(body.len().min(10_000));
-        if body.is_empty() {
+        let end = body.len().min(sent + 10_000);
+        if sent == end {
             return self.engine.handle(self.now, Input::FetchEnded(fetch));
         }
-        self.served += body.len();
-        self.bodies.push_back((fetch, rest));
-        self.engine.handle(self.now, Input::FetchData(fetch, body));
+        self.served += end - sent;
+        self.engine.handle(self.now, Input::FetchData(fetch, &body[sent..end]));
+        self.bodies.push_back((fetch, body, end));
     }
 
     fn settle(&mut self) {
         while let Some(output) = self.engine.poll() {
             match output {
                 Output::Do(Action::Fetch { fetch, url, range }) => self.request(fetch, &url, range),
-                Output::Do(Action::CancelFetch(fetch)) => self.bodies.retain(|(other, _)| *other != fetch),
+                Output::Do(Action::CancelFetch(fetch)) => self.bodies.retain(|(other, ..)| *other != fetch),
                 Output::Do(Action::Store { torrent, piece, bytes }) => {
                     let start = piece as usize * self.piece_length;
                     assert!(self.content[start..].starts_with(&bytes), "piece {piece} is not the original");
@@ -166,8 +168,8 @@ impl World {
                 Output::Tell(Event::Warning { code, .. }) => self.warnings.push(code),
                 _ => {}
             }
-            self.engine.check();
         }
+        self.engine.check();
     }
 
     fn request(&mut self, fetch: FetchId, url: &str, range: Option<Range<u64>>) {
@@ -176,20 +178,20 @@ impl World {
         let Some((place, habit)) = self.files.get(url).cloned() else {
             return self.answer(fetch, url, 404, None, 0);
         };
-        let mut file = self.content[place].to_vec();
-        let total = file.len();
+        let total = place.len();
         let range = range.map(|range| range.start as usize..(range.end as usize).min(total));
         let part = range.clone().unwrap_or(0..total);
         let content_range = format!("bytes {}-{}/{total}", part.start, part.end - 1);
         let status = if range.is_some() { 206 } else { 200 };
         match habit {
             Habit::Silent => return,
+            Habit::Blocked => return self.engine.handle(self.now, Input::FetchFailed(fetch, FetchFailure::Blocked)),
             Habit::NoCors => return self.engine.handle(self.now, Input::FetchFailed(fetch, FetchFailure::Network)),
             Habit::Says(status) => return self.answer(fetch, url, status, None, 10),
             Habit::OtherLength => return self.answer(fetch, url, 200, None, total as u64 + 1),
             Habit::NoRanges => {
                 self.answer(fetch, url, 200, None, total as u64);
-                return self.bodies.push_back((fetch, file));
+                return self.bodies.push_back((fetch, self.content[place].to_vec(), 0));
             }
             Habit::Redirects => {
                 let elsewhere = format!("{url}?elsewhere");
@@ -203,14 +205,14 @@ impl World {
                 self.answer(fetch, url, status, Some(&content_range), part.len() as u64);
             }
         }
+        let mut body = self.content[place][part].to_vec();
         if habit == Habit::Lies {
-            file.iter_mut().for_each(|byte| *byte = !*byte);
+            body.iter_mut().for_each(|byte| *byte = !*byte);
         }
-        let mut body = file[part].to_vec();
         if let Habit::Cuts(length) = habit {
             body.truncate(length);
         }
-        self.bodies.push_back((fetch, body));
+        self.bodies.push_back((fetch, body, 0));
     }
 
     fn answer(&mut self, fetch: FetchId, url: &str, status: u16, content_range: Option<&str>, length: u64) {
@@ -398,24 +400,40 @@ fn nothing_is_fetched_from_addresses_that_are_no_web_addresses() {
 
 #[test]
 fn an_address_that_this_page_may_not_fetch_is_given_up_with_a_warning() {
-    let mut world = World::new(&[("f", 100_000)], 65_536, &["http://a.test/f"]);
-    let mut tried = 0;
-    for _ in 0..200 {
+    let mut world = single(Habit::Blocked);
+    assert!(!world.run(600));
+    assert_eq!((world.requests.len(), world.state(0)), (1, WebSeedState::Off));
+    assert_eq!(world.warnings, ["web-seed-blocked"]);
+}
+
+#[test]
+fn what_an_earlier_session_stored_is_not_fetched() {
+    let length = 4 * 65_536;
+    let mut world = World::new(&[("f", length)], 65_536, &["http://a.test/f"]);
+    let (mut opened, mut fetched, mut wakes) = (false, 0, 0);
+    while !world.done && wakes < 10 {
         while let Some(output) = world.engine.poll() {
             match output {
-                Output::Do(Action::Fetch { fetch, .. }) => {
-                    tried += 1;
-                    world.engine.handle(world.now, Input::FetchFailed(fetch, FetchFailure::Blocked));
+                Output::Do(Action::Fetch { .. }) => fetched += 1,
+                Output::Do(Action::Load { torrent, piece, offset, length }) => {
+                    let bytes = &world.content[offset as usize..][..length as usize];
+                    world.engine.handle(world.now, Input::Loaded(torrent, piece, bytes));
                 }
-                Output::Tell(Event::Warning { code, .. }) => world.warnings.push(code),
+                Output::Tell(Event::Done(_)) => world.done = true,
                 _ => {}
             }
         }
+        wakes += 1;
         world.now = world.engine.wake_at().unwrap();
-        world.engine.handle(world.now, Input::Wake);
+        // The store takes a while to open.
+        let (torrent, have) = (world.torrent, Some(&[0xf0][..]));
+        if wakes > 3 && !std::mem::replace(&mut opened, true) {
+            world.engine.handle(world.now, Input::StoreOpened { torrent, info: None, have });
+        } else {
+            world.engine.handle(world.now, Input::Wake);
+        }
     }
-    assert_eq!((tried, world.state(0)), (1, WebSeedState::Off));
-    assert_eq!(world.warnings, ["web-seed-blocked"]);
+    assert_eq!((world.done, fetched), (true, 0));
 }
 
 /// Someone waits for what is at this offset of the first file.

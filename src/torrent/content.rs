@@ -187,9 +187,9 @@ impl Content {
         self.cache.droppable(piece);
     }
 
-    /// Bytes of verified pieces on their way to the store.
-    pub(super) fn unstored_bytes(&self) -> usize {
-        self.cache.undroppable_bytes()
+    /// More may be begun for web seeds: not too much is begun, or on its way to the store.
+    pub(super) fn has_room(&self, limits: &Limits) -> bool {
+        self.pieces.partial_bytes() + self.cache.undroppable_bytes() < limits.web_unstored_bytes_max
     }
 
     // ---- reading

@@ -276,6 +276,7 @@ impl Torrent {
 
     /// What an earlier session left of the content.
     pub fn store_opened(&mut self, now: Moment, info: Option<&[u8]>, have: Option<&[u8]>) {
+        self.web.open();
         match &mut self.phase {
             Phase::Sharing(content) => content.claim(have.unwrap_or_default()),
             Phase::Resolving(_) => {

@@ -41,11 +41,19 @@ pub(super) struct Web {
     /// Where the metadata may be fetched.
     sources: Sources,
     fetches: u32,
+    /// It is known what an earlier session left: nothing is fetched before, for it could be in vain.
+    opened: bool,
     /// Something changed: what to fetch must be looked at again.
     stirred: bool,
 }
 
 impl Web {
+    /// What an earlier session left is known, so that it need not be fetched.
+    pub(super) fn open(&mut self) {
+        self.opened = true;
+        self.stirred = true;
+    }
+
     /// What is fetched must be looked at again.
     pub(super) fn stir(&mut self) {
         self.stirred = true;
@@ -188,11 +196,11 @@ impl Torrent {
         }
     }
 
-    /// A block has passed: taken if we lack it, whether or not it was asked for.
+    /// A block has passed: taken if we lack it, whether or not it was asked for, unless too many wait for the disk.
     fn passed(&mut self, now: Moment, link: LinkId, block: Block, data: &[u8]) {
         let Phase::Sharing(content) = &mut self.phase else { return };
         if !content.pieces.is_asked(block, link) {
-            if !content.pieces.lacks(block, link) {
+            if !content.has_room(&self.limits) || !content.pieces.lacks(block, link) {
                 self.wasted += data.len() as u64;
                 return;
             }
@@ -264,12 +272,8 @@ impl Torrent {
 
     fn release_blocks(&mut self, link: LinkId, content_bytes: std::ops::Range<u64>) {
         let Phase::Sharing(content) = &mut self.phase else { return };
-        let geometry = *content.pieces.geometry();
-        for block in content.pieces.asked_of(link) {
-            let range = geometry.block_range(block);
-            if range.start < content_bytes.end && range.end > content_bytes.start {
-                content.pieces.release(block, link);
-            }
+        for block in content.pieces.asked_within(link, content_bytes).collect::<Vec<Block>>() {
+            content.pieces.release(block, link);
         }
         content.pieces.abandon(link);
     }
@@ -329,10 +333,15 @@ impl Torrent {
             seed.ranges = false;
         }
         self.release_blocks(link, asked);
-        if !alone || skipped > self.limits.web_skip_bytes_max {
+        if !alone || skipped > self.skip_bytes_max() {
             self.cancel_stream(number);
         }
         self.dirty.extend(self.peers.keys());
+    }
+
+    /// Bytes that may be read for nothing: any number where nobody else can be asked.
+    fn skip_bytes_max(&self) -> u64 {
+        if self.peers.is_empty() { u64::MAX } else { self.limits.web_skip_bytes_max }
     }
 
     /// The server has no such file: there may be another place to look for it, or it is not asked for it again.

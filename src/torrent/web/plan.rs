@@ -26,10 +26,7 @@ impl Torrent {
 
     /// Before a drain: breaks off what nobody wants, and fetches what is wanted.
     pub(in crate::torrent) fn fetch_more(&mut self, now: Moment) {
-        if !std::mem::take(&mut self.web.stirred) || self.web.seeds.is_empty() {
-            return;
-        }
-        if self.web.layout.is_none() {
+        if !std::mem::take(&mut self.web.stirred) || !self.web.opened || self.web.layout.is_none() {
             return;
         }
         self.trim_streams(now);
@@ -60,8 +57,7 @@ impl Torrent {
             return None;
         }
         let left: u64 = self.web.streams_of(link).map(Stream::left).sum();
-        let unstored = content.pieces.partial_bytes() + content.unstored_bytes();
-        let room = unstored < self.limits.web_unstored_bytes_max;
+        let room = content.has_room(&self.limits);
         let scope = match (count == 0 || left < seed.overlap_bytes(now, &self.limits), room) {
             (false, _) => Scope::Urgent,
             (true, false) => Scope::Begun,
@@ -70,8 +66,7 @@ impl Torrent {
         let geometry = content.pieces.geometry();
         let reach = |piece: Piece| {
             let start = geometry.offset(piece);
-            seed.ranges
-                || layout.part(&(start..start + 1)).is_some_and(|part| part.offset <= self.limits.web_skip_bytes_max)
+            seed.ranges || layout.part(&(start..start + 1)).is_some_and(|part| part.offset <= self.skip_bytes_max())
         };
         let has = |piece: Piece| reach(piece) && seed.has(layout, geometry.range(piece));
         let (pieces, wishes, late) = (&content.pieces, &content.wishes, self.limits.urgent_late);
@@ -123,20 +118,19 @@ impl Torrent {
         if stream.whole {
             return if self.rest_of(stream).is_empty() { 0 } else { stream.end };
         }
-        let ahead = |block: &Block| {
-            let range = geometry.block_range(*block);
-            range.end > stream.at && range.end <= stream.end
-        };
-        let asked: Vec<Block> = content.pieces.asked_of(stream.link).into_iter().filter(ahead).collect();
-        let (Some(first), Some(last)) = (asked.first(), asked.last()) else { return 0 };
+        let asked = |content_bytes| content.pieces.asked_within(stream.link, content_bytes);
+        let mut ahead = asked(stream.at..stream.end).map(|block| geometry.block_range(block));
+        let Some(first) = ahead.next() else { return 0 };
+        let end = ahead.next_back().map_or(first.end, |last| last.end);
         let reach = stream.at + seed.overlap_bytes(now, &self.limits).max(self.limits.urgent_bytes / 2);
-        if geometry.block_range(*first).start > reach {
+        if first.start > reach {
             return 0;
         }
-        let is_urgent = |block: &Block| content.wishes.urgent.contains(&block.piece);
-        let too_late = asked.iter().find(|block| is_urgent(block)).map(|block| geometry.block_range(*block).start);
-        let end = geometry.block_range(*last).end;
-        too_late.filter(|start| *start > reach).map_or(end, |start| start.min(end))
+        // What is waited for is fetched of its own, unless it is about to come.
+        let within = |piece: &Piece| geometry.range(*piece).start.max(stream.at)..geometry.range(*piece).end.min(end);
+        let urgent = content.wishes.urgent.iter().filter_map(|piece| asked(within(piece)).next());
+        let next = urgent.map(|block| geometry.block_range(block).start).min();
+        next.filter(|start| *start > reach).unwrap_or(end)
     }
 
     /// After a jump to what is not there: what is fetched elsewhere makes way for it.
