@@ -7,6 +7,7 @@ import { arrive } from "./people.mjs";
 import { startTracker, startSwarmreel } from "./server.mjs";
 import { startPages } from "./static.mjs";
 import { startTurn } from "./turn.mjs";
+import { startWeb } from "./web.mjs";
 
 /** @typedef {import("./people.mjs").Person} Person */
 /** @typedef {import("./people.mjs").Kind} Kind */
@@ -42,6 +43,11 @@ export class Stage {
   /** The test's own pages: webtorrent and the bare channel. */
   async pages() {
     return this.#keep(await startPages());
+  }
+
+  /** A web server of another origin, with files. @param {Parameters<typeof startWeb>} args */
+  async web(...args) {
+    return this.#keep(await startWeb(...args));
   }
 
   /** @template {{ close(): unknown }} T @param {T} thing @returns {T} */

@@ -1,7 +1,7 @@
 // `.torrent` files made here from BEP 3 alone. Invariant: nothing of the code under test is used, so that its info hash
 // can be held against this one.
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 
 /**
@@ -9,20 +9,49 @@ import { basename } from "node:path";
  * @param {string} name
  * @param {number} pieceLength bytes
  * @param {string[]} paths
+ * @param {{ padded?: boolean, webSeeds?: string[] }} [options] `padded`: each file starts with a piece (BEP 47)
  * @returns {Promise<{ bytes: Buffer, infoHash: string }>}
  */
-export async function makeTorrent(name, pieceLength, paths) {
-  const content = Buffer.concat(await Promise.all(paths.map((path) => readFile(path))));
-  const sizes = await Promise.all(paths.map(async (path) => (await stat(path)).size));
+export async function makeTorrent(name, pieceLength, paths, { padded = false, webSeeds = [] } = {}) {
+  const parts = [];
+  const files = [];
+  for (const path of paths) {
+    const bytes = await readFile(path);
+    parts.push(bytes);
+    files.push({ length: bytes.length, path: [basename(path)] });
+    const padding = padded ? -bytes.length & (pieceLength - 1) : 0;
+    if (padding === 0) continue;
+    parts.push(Buffer.alloc(padding));
+    files.push({ attr: "p", length: padding, path: [".pad", String(padding)] });
+  }
+  const info = { files, name, "piece length": pieceLength, pieces: digests(Buffer.concat(parts), pieceLength) };
+  return finished(info, webSeeds);
+}
+
+/**
+ * A torrent of one file, without trackers.
+ * @param {string} path
+ * @param {number} pieceLength bytes
+ * @param {{ webSeeds?: string[] }} [options]
+ * @returns {Promise<{ bytes: Buffer, infoHash: string }>}
+ */
+export async function makeFileTorrent(path, pieceLength, { webSeeds = [] } = {}) {
+  const bytes = await readFile(path);
+  const pieces = digests(bytes, pieceLength);
+  return finished({ length: bytes.length, name: basename(path), "piece length": pieceLength, pieces }, webSeeds);
+}
+
+/** @param {object} info @param {string[]} webSeeds */
+function finished(info, webSeeds) {
+  const bytes = bencode(webSeeds.length > 0 ? { info, "url-list": webSeeds } : { info });
+  return { bytes, infoHash: sha1(bencode(info)).toString("hex") };
+}
+
+/** @param {Buffer} content @param {number} pieceLength */
+function digests(content, pieceLength) {
   const pieces = [];
   for (let at = 0; at < content.length; at += pieceLength) pieces.push(sha1(content.subarray(at, at + pieceLength)));
-  const info = {
-    files: paths.map((path, index) => ({ length: sizes[index], path: [basename(path)] })),
-    name,
-    "piece length": pieceLength,
-    pieces: Buffer.concat(pieces),
-  };
-  return { bytes: bencode({ info }), infoHash: sha1(bencode(info)).toString("hex") };
+  return Buffer.concat(pieces);
 }
 
 /** @param {Buffer} bytes */
