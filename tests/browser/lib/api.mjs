@@ -82,19 +82,19 @@ export async function chooses(person, paths) {
 /**
  * Adds a torrent, and plays its first file if asked.
  * @param {Person} person
- * @param {string} link magnet link or info hash
+ * @param {string | Uint8Array} source a magnet link, an info hash, or a `.torrent` file's bytes
  * @param {{ play?: boolean }} [options]
  */
-export async function adds(person, link, { play = false } = {}) {
-  await person.page.evaluate(addTorrent, link, play);
+export async function adds(person, source, { play = false } = {}) {
+  await person.page.evaluate(addTorrent, typeof source === "string" ? source : [...source], play);
 }
 
-/** Runs in the page. @param {string} link @param {boolean} play */
-async function addTorrent(link, play) {
+/** Runs in the page. @param {string | number[]} source @param {boolean} play */
+async function addTorrent(source, play) {
   const { me } = /** @type {any} */ (window);
   const { times } = me;
   times.addedAt = performance.now();
-  const torrent = await me.client.add(link);
+  const torrent = await me.client.add(typeof source === "string" ? source : Uint8Array.from(source));
   me.torrent = torrent;
   torrent.addEventListener("peer", () => (times.connectedAt ||= performance.now()));
   for (const type of ["warning", "error"]) {

@@ -5,24 +5,27 @@ import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 
 /**
- * A torrent of several files, without trackers.
+ * A torrent of one file, or of several.
  * @param {string} name
  * @param {number} pieceLength bytes
- * @param {string[]} paths
+ * @param {string[]} paths one that bears the torrent's name makes a single-file torrent
+ * @param {string} [tracker]
  * @returns {Promise<{ bytes: Buffer, infoHash: string }>}
  */
-export async function makeTorrent(name, pieceLength, paths) {
+export async function makeTorrent(name, pieceLength, paths, tracker) {
   const content = Buffer.concat(await Promise.all(paths.map((path) => readFile(path))));
   const sizes = await Promise.all(paths.map(async (path) => (await stat(path)).size));
   const pieces = [];
   for (let at = 0; at < content.length; at += pieceLength) pieces.push(sha1(content.subarray(at, at + pieceLength)));
+  const isOneFile = paths.length === 1 && basename(paths[0]) === name;
+  const files = paths.map((path, index) => ({ length: sizes[index], path: [basename(path)] }));
   const info = {
-    files: paths.map((path, index) => ({ length: sizes[index], path: [basename(path)] })),
+    ...(isOneFile ? { length: sizes[0] } : { files }),
     name,
     "piece length": pieceLength,
     pieces: Buffer.concat(pieces),
   };
-  return { bytes: bencode({ info }), infoHash: sha1(bencode(info)).toString("hex") };
+  return { bytes: bencode({ ...(tracker ? { announce: tracker } : {}), info }), infoHash: sha1(bencode(info)).toString("hex") };
 }
 
 /** @param {Buffer} bytes */
