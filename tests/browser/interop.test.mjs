@@ -10,6 +10,8 @@ import { media, sha256 } from "./lib/media.mjs";
 import { openHouse } from "./lib/people.mjs";
 import { scene } from "./lib/stage.mjs";
 import { makeTorrent } from "./lib/torrent-file.mjs";
+import * as ui from "./lib/ui.mjs";
+import { seesFrames, watch } from "./lib/watch.mjs";
 import * as wt from "./lib/wt.mjs";
 
 /** @typedef {import("./lib/stage.mjs").Stage} Stage */
@@ -87,10 +89,41 @@ for (const { version, role, ours, theirs, link, content, tracker } of ROWS) {
 
     const source = link === "magnet" ? magnet : torrent.bytes;
     const downloader = role === "seeds" ? { ...wt, person: them } : { ...api, person: us };
-    await (role === "seeds" ? wt.adds(them, source, []) : api.adds(us, source));
+    await (role === "seeds" ? wt.adds(them, source) : api.adds(us, source));
     await downloader.finishes(downloader.person);
     for (const [index, path] of paths.entries()) {
       assert.equal(await downloader.digest(downloader.person, index), await sha256(path));
     }
   });
 }
+
+scene("webtorrent seeds, our page plays and saves", async (stage) => {
+  const film = await media("small-moov-first.mp4");
+  const [server, { url }] = [await stage.swarmreel(), await stage.pages()];
+  const alice = await stage.person("chromium", { name: "alice" });
+  const bob = await stage.person("chromium", { name: "bob" });
+  await wt.opens(alice, url);
+  const magnet = await wt.seeds(alice, film.path, [server.tracker]);
+  await ui.opens(bob, server.site);
+  await watch(bob.page, ui.VIDEO);
+  await ui.pastes(bob, magnet);
+  await seesFrames(bob.page);
+  await ui.finishes(bob);
+  assert.equal(await ui.saves(bob, film), await sha256(film.path));
+});
+
+scene("our peer seeds, webtorrent plays and keeps it", async (stage) => {
+  const film = await media("small-moov-first.mp4");
+  const [server, { url }] = [await stage.swarmreel(), await stage.pages()];
+  const alice = await stage.person("chromium", { name: "alice" });
+  const bob = await stage.person("chromium", { name: "bob" });
+  await api.opens(alice, server.site);
+  const { magnet } = await api.seeds(alice, film.path);
+  await wt.opens(bob, url);
+  await wt.preparesToPlay(bob);
+  await watch(bob.page);
+  await wt.adds(bob, magnet, [], { play: true });
+  await seesFrames(bob.page);
+  await wt.finishes(bob);
+  assert.equal(await wt.digest(bob), await sha256(film.path));
+});

@@ -39,10 +39,10 @@ export function preparesToPlay(person) {
 /**
  * @param {Person} person
  * @param {string | Uint8Array} source a magnet link, or a `.torrent` file's bytes
- * @param {string[]} trackers
+ * @param {string[]} [trackers] besides those that the source names
  * @param {{ play?: boolean }} [options]
  */
-export async function adds(person, source, trackers, { play = false } = {}) {
+export async function adds(person, source, trackers = [], { play = false } = {}) {
   const given = typeof source === "string" ? source : [...source];
   await person.page.evaluate((...args) => /** @type {any} */ (window).wt.add(...args), given, trackers, play);
 }
