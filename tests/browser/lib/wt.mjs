@@ -69,6 +69,11 @@ export function progress(person) {
   return person.page.evaluate(() => ({ .../** @type {any} */ (window).wt.progress }));
 }
 
+/** The person sends no more than this from now on. @param {Person} person @param {number} rate bytes per second */
+export function throttles(person, rate) {
+  return person.page.evaluate((limit) => /** @type {any} */ (window).wt.client.throttleUpload(limit), rate);
+}
+
 /** The person sends wrong bytes of what they seed from now on. @param {Person} person */
 export function startsLying(person) {
   return person.page.evaluate(() => /** @type {any} */ (window).wt.corrupt());
