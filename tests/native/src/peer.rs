@@ -62,7 +62,7 @@ impl Peer {
     pub fn seeding(metainfo: &Metainfo, bytes: Vec<u8>) -> Result<Self, CommandError> {
         let store = Store::full(metainfo, bytes);
         let trackers = vec![TRACKER.to_owned()];
-        Self::start(store, Command::Seed { metainfo: Box::new(metainfo.clone()), trackers })
+        Self::start(store, Command::Seed { metainfo: Box::new(metainfo.clone()), trackers, super_seed: false })
     }
 
     /// A peer that wants a torrent.
