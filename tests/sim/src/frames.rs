@@ -14,6 +14,12 @@ pub struct Frame {
 
 /// BEP 3 `piece`.
 pub const PIECE: u8 = 7;
+/// BEP 3 `unchoke`.
+pub const UNCHOKE: u8 = 1;
+/// BEP 6 `have all`.
+pub const HAVE_ALL: u8 = 14;
+/// BEP 6 `reject request`.
+pub const REJECT: u8 = 16;
 /// BEP 10 `extended`.
 pub const EXTENDED: u8 = 20;
 /// Bytes before a block in a `piece` message: length, id, index, begin.
@@ -45,6 +51,11 @@ pub struct Framer {
 }
 
 impl Framer {
+    /// A stream whose handshake is past.
+    pub fn greeted() -> Self {
+        Self { greeted: true, ..Self::default() }
+    }
+
     /// Takes the next bytes of the stream. Returns what they complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Frame> {
         self.pending.extend_from_slice(bytes);
