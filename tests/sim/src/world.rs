@@ -39,6 +39,16 @@ pub struct Report {
     pub peers: Vec<Outcome>,
 }
 
+impl Report {
+    /// How long a peer took, from opening the page to the last piece.
+    ///
+    /// # Panics
+    /// If it is not done.
+    pub fn done(&self, peer: usize) -> Duration {
+        self.peers[peer].done.expect("it is done")
+    }
+}
+
 /// How a run went for a peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {

@@ -92,6 +92,7 @@ pub struct Villain {
     habit: Habit,
     pieces: u32,
     blocks: u32,
+    gone: bool,
     said: BTreeMap<LinkId, u32>,
     rng: Rng,
 }
@@ -102,7 +103,7 @@ const GREETING: u32 = 3;
 impl Villain {
     /// A peer with this habit, in a torrent of so many pieces.
     pub fn new(habit: Habit, pieces: u32, rng: Rng) -> Self {
-        Self { habit, pieces, blocks: 0, said: BTreeMap::new(), rng }
+        Self { habit, pieces, blocks: 0, gone: false, said: BTreeMap::new(), rng }
     }
 
     /// What is wrong with the peer.
@@ -117,6 +118,9 @@ impl Villain {
 
     /// What goes out on a link instead of `frame`.
     pub fn tamper(&mut self, link: LinkId, frame: Frame) -> Verdict {
+        if self.gone {
+            return Verdict::Say(Vec::new());
+        }
         let said = self.said.entry(link).or_default();
         *said += 1;
         let is_past_greeting = *said > GREETING;
@@ -168,6 +172,7 @@ impl Villain {
                 return Verdict::Drip(frame.bytes[..end].chunks(100).map(<[u8]>::to_vec).collect(), rate);
             }
             Habit::VanishAfter(blocks) | Habit::CloseAfter(blocks) if self.blocks >= blocks => {
+                self.gone = true;
                 let silently = self.habit == Habit::VanishAfter(blocks);
                 return Verdict::Vanish(frame.bytes[..frame.bytes.len() / 2].to_vec(), silently);
             }
