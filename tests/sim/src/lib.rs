@@ -10,6 +10,7 @@
 pub mod chance;
 pub mod content;
 pub mod fact;
+pub mod figures;
 pub mod film;
 pub mod frames;
 pub mod net;

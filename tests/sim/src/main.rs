@@ -1,5 +1,6 @@
-//! Runs the world on many seeds: `swarmreel-sim --seeds N [--from K]`, or on one: `swarmreel-sim --seed K`. With
-//! `--traces N` it only prints the traces, to be compared with those of another platform.
+//! Runs the world on many seeds: `swarmreel-sim --seeds N [--from K]`, or on one: `swarmreel-sim --seed K`; `--chaos N`
+//! runs large worlds. `--figures` writes `figures.txt` anew. `--traces N` only prints the traces, to be compared with
+//! those of another platform.
 //!
 //! Each run is done twice, and must leave the same trace. Prints the failures with their seeds, and what the runs that
 //! went well say about watching: virtual time to the first frame, and the part of the time spent waiting.
@@ -11,14 +12,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use swarmreel_sim::figures::figures;
 use swarmreel_sim::plan::Plan;
 use swarmreel_sim::screen::Watched;
 use swarmreel_sim::world::{Report, run};
 
-const USAGE: &str = "usage: swarmreel-sim --seeds N [--from K] | --seed K | --traces N";
+const USAGE: &str = "usage: swarmreel-sim --seeds N [--from K] | --seed K | --chaos N | --figures | --traces N";
+
+/// Where the figures are kept.
+const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/figures.txt");
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments == ["--figures"] {
+        return write_figures();
+    }
     let pairs: Option<Vec<(&str, u64)>> = arguments.chunks(2).map(option).collect();
     match pairs.as_deref() {
         Some([("--seeds", count)]) => run_all(0..*count),
@@ -28,6 +36,18 @@ fn main() -> ExitCode {
         _ => {
             println!("{USAGE}");
             ExitCode::from(2)
+        }
+    }
+}
+
+fn write_figures() -> ExitCode {
+    let text = figures();
+    print!("{text}");
+    match std::fs::write(FIGURES, text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("{FIGURES} can't be written: {error}");
+            ExitCode::FAILURE
         }
     }
 }

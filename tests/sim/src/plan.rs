@@ -207,7 +207,15 @@ impl Display for Plan {
         write!(f, "seed {}: {:?} and {:?} in pieces of {}", self.seed, self.source, self.also, self.piece_length)?;
         write!(f, "; trackers {:?}, answers {:?}", self.trackers, self.answers)?;
         write!(f, "; {} % of connections fail; {:?}", self.ice_failures, self.partition)?;
-        self.peers.iter().enumerate().try_for_each(|(index, peer)| write!(f, "; {index}: {peer}"))
+        let shown: Vec<String> = self.peers.iter().map(PeerPlan::to_string).collect();
+        let mut first = 0;
+        for alike in shown.chunk_by(|a, b| a == b) {
+            let last = first + alike.len() - 1;
+            let range = if last > first { format!("{first} to {last}") } else { first.to_string() };
+            write!(f, "; {range}: {}", alike[0])?;
+            first = last + 1;
+        }
+        Ok(())
     }
 }
 
