@@ -29,9 +29,10 @@ fn main() -> ExitCode {
     }
     let pairs: Option<Vec<(&str, u64)>> = arguments.chunks(2).map(option).collect();
     match pairs.as_deref() {
-        Some([("--seeds", count)]) => run_all(0..*count),
-        Some([("--seeds", count), ("--from", first)]) => run_all(*first..first + count),
-        Some([("--seed", seed)]) => run_all(*seed..seed + 1),
+        Some([("--seeds", count)]) => run_all(0..*count, Plan::draw),
+        Some([("--seeds", count), ("--from", first)]) => run_all(*first..first + count, Plan::draw),
+        Some([("--seed", seed)]) => run_all(*seed..seed + 1, Plan::draw),
+        Some([("--chaos", count)]) => run_all(0..*count, Plan::chaos),
         Some([("--traces", count)]) => print_traces(*count),
         _ => {
             println!("{USAGE}");
@@ -68,11 +69,11 @@ fn hex(report: &Report) -> String {
     report.trace.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn run_all(seeds: Range<u64>) -> ExitCode {
+fn run_all(seeds: Range<u64>, draw: fn(u64) -> Plan) -> ExitCode {
     let total = seeds.end - seeds.start;
     let (mut failed, mut watched) = (Vec::new(), Vec::new());
     for seed in seeds {
-        let plan = Plan::draw(seed);
+        let plan = draw(seed);
         if total == 1 {
             println!("{plan}");
         }

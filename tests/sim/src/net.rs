@@ -44,6 +44,8 @@ pub enum Transit {
     Arrived(End, Vec<u8>),
     /// The sender hears that so many bytes arrived.
     Acknowledged(End, usize),
+    /// The driver looks at a channel's buffer.
+    Looked(End),
     /// A lossy channel of this peer may send again.
     Rested(NodeId),
     /// An end learns that the connection is gone.
@@ -224,8 +226,7 @@ impl Net {
         half.waiting.push_back(bytes);
         // No event tells of a buffer that was never above the mark: the driver looks after each message.
         if half.buffered <= self.low_water {
-            let drained = Fact::LinkDrained { link: end.1, buffered: half.buffered };
-            queue.after(Duration::ZERO, Event::Fact(end.0, drained));
+            queue.after(Duration::ZERO, Event::Net(Transit::Looked(end)));
         }
         self.pump(end.0, queue);
     }
@@ -241,6 +242,10 @@ impl Net {
                 self.halves.get_mut(&end)?.under_way -= count;
                 self.pump(end.0, queue);
                 None
+            }
+            Transit::Looked(end) => {
+                let buffered = self.halves.get(&end)?.buffered;
+                Some((end.0, Fact::LinkDrained { link: end.1, buffered })).filter(|_| buffered <= self.low_water)
             }
             Transit::Rested(node) => {
                 self.pump(node, queue);

@@ -54,9 +54,13 @@ impl Event {
         match self {
             Self::Wake(id) | Self::Fact(id, _) | Self::Seek(id, _) => [Some(*id), None],
             Self::Net(Transit::Connect(a, b)) => [Some(a.0), Some(b.0)],
-            Self::Net(Transit::Arrived(end, _) | Transit::Lost(end) | Transit::GaveUp(end) | Transit::CutOff(end)) => {
-                [Some(end.0), None]
-            }
+            Self::Net(
+                Transit::Arrived(end, _)
+                | Transit::Looked(end)
+                | Transit::Lost(end)
+                | Transit::GaveUp(end)
+                | Transit::CutOff(end),
+            ) => [Some(end.0), None],
             _ => [None, None],
         }
     }

@@ -45,6 +45,44 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Fifty nodes in chaos (F28): of twenty one is a villain, of any class, and most faults happen to somebody.
+    pub fn chaos(seed: u64) -> Self {
+        let mut rng = chance::stream(seed, "chaos");
+        let mut plan = Self::new(seed);
+        plan.source = Source::Random(1_000_000);
+        plan.piece_length = 32 << 10;
+        plan.trackers = vec![Uptime::Restart(draw_seconds(&mut rng, 30), Duration::from_secs(10)), Uptime::Always];
+        plan.answers = draw_answers(&mut rng);
+        plan.ice_failures = 5;
+        plan.partition = Some(Partition { first: 25, ..draw_partition(&mut rng, 50) });
+        for index in 0..50 {
+            let peer = match index {
+                // A full copy on each side of the partition.
+                0 | 26 => PeerPlan { path: draw_path(&mut rng), ..PeerPlan::seeder() },
+                _ if index % 20 == 7 => PeerPlan::villain(draw_habit(&mut rng)),
+                _ => PeerPlan { disk: DiskPlan::SOUND, reads: false, ..draw_leecher(&mut rng, false) },
+            };
+            plan.peers.push(peer);
+        }
+        Self { checks_every: 50, ..plan }
+    }
+
+    /// The same swarm without villains and faults, for comparison.
+    pub fn calm(&self) -> Self {
+        let honest = |peer: &&PeerPlan| peer.must_finish();
+        let calm = |peer: &PeerPlan| PeerPlan { leaves: None, sleeps: None, ..peer.clone() };
+        Self {
+            trackers: vec![Uptime::Always],
+            answers: Answers::PassedOn,
+            ice_failures: 0,
+            partition: None,
+            peers: self.peers.iter().filter(honest).map(calm).collect(),
+            ..self.clone()
+        }
+    }
+}
+
 fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
     from[rng.below(from.len() as u64) as usize]
 }
