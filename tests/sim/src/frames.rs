@@ -59,13 +59,14 @@ impl Framer {
     /// Takes the next bytes of the stream. Returns what they complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Frame> {
         self.pending.extend_from_slice(bytes);
-        let mut frames = Vec::new();
-        while let Some(length) = self.next_length().filter(|length| *length <= self.pending.len()) {
-            let rest = self.pending.split_off(length);
-            let bytes = std::mem::replace(&mut self.pending, rest);
+        let (mut frames, mut start) = (Vec::new(), 0);
+        while let Some(length) = self.next_length(start).filter(|length| start + length <= self.pending.len()) {
+            let bytes = self.pending[start..start + length].to_vec();
             frames.push(Frame { is_handshake: !self.greeted, bytes });
             self.greeted = true;
+            start += length;
         }
+        self.pending.drain(..start);
         frames
     }
 
@@ -74,11 +75,12 @@ impl Framer {
         self.pending.is_empty()
     }
 
-    fn next_length(&self) -> Option<usize> {
+    /// Bytes of the message that begins here.
+    fn next_length(&self, start: usize) -> Option<usize> {
         if !self.greeted {
             return Some(HANDSHAKE);
         }
-        let prefix = self.pending.get(..4)?.try_into().expect("four bytes");
+        let prefix = self.pending.get(start..start + 4)?.try_into().expect("four bytes");
         Some(4 + u32::from_be_bytes(prefix) as usize)
     }
 }
