@@ -23,6 +23,9 @@ pub enum Command {
         metainfo: Box<Metainfo>,
         /// Announce to these besides those the metainfo names.
         trackers: Vec<String>,
+        /// Show each peer one piece at a time until every piece is somewhere else, too (BEP 16): the first copy then
+        /// costs little more than its size. Has no effect on a torrent whose metadata is known already.
+        super_seed: bool,
     },
     /// Leave the swarm. Plays and reads of the torrent end.
     Remove {
@@ -94,6 +97,9 @@ pub enum Input<'a> {
     /// `Engine::wake_at` has come.
     Wake,
 
+    /// The machine has another network, or has one again: addresses may have changed, and connections may be dead.
+    NetworkChanged,
+
     /// A tracker's WebSocket is open.
     SocketOpened(SocketId),
     /// A text message from a tracker.
@@ -120,6 +126,13 @@ pub enum Input<'a> {
         link: LinkId,
         /// `bufferedAmount`, bytes.
         buffered: usize,
+    },
+    /// ICE gets no answers from the other side for now (`disconnected`), or gets them again.
+    LinkReachable {
+        /// Which link.
+        link: LinkId,
+        /// It gets answers.
+        reachable: bool,
     },
     /// The connection failed or closed, or could not be made.
     LinkClosed(LinkId),

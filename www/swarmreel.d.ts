@@ -12,6 +12,8 @@ export interface Options {
   trackers?: string[];
   /** By default those of `/config.json`. */
   iceServers?: RTCIceServer[];
+  /** `relay`: connect by TURN servers only, so that no peer and no tracker's user learns this machine's address. */
+  iceTransportPolicy?: RTCIceTransportPolicy;
   /** Where pieces are kept; `opfs` (the default) where the browser has it. */
   storage?: "opfs" | "memory";
   /** `false` keeps data channels on the page, as browsers that can't move them do. */
@@ -26,6 +28,11 @@ export interface SeedOptions {
   /** Bytes, a power of two from 16 KiB to 32 MiB. */
   pieceLength?: number;
   comment?: string;
+  /**
+   * Shows each peer one piece at a time until somebody has each (BEP 16): the first copy then costs hardly more upload
+   * than its size. By default everything is shown at once.
+   */
+  superSeed?: boolean;
   /** Told how much has been hashed, 0 to 1. */
   onProgress?: (fraction: number) => void;
 }

@@ -50,6 +50,8 @@ impl Driver {
             }),
             FromPage::Seek { play, to } => self.input(Input::Seek { play: PlayId(play), to: seconds(to) }),
 
+            FromPage::NetworkChanged {} => self.input(Input::NetworkChanged),
+
             FromPage::Channel { link, channel } => {
                 self.links.attach(LinkId(link), channel, self.limits.link_buffer_low);
                 self.tell_if_ready(LinkId(link));
@@ -61,6 +63,9 @@ impl Driver {
             FromPage::LinkData { link, bytes } => self.link_data(LinkId(link), &bytes),
             FromPage::LinkBuffered { link, buffered } => {
                 self.input(Input::LinkDrained { link: LinkId(link), buffered });
+            }
+            FromPage::LinkReachable { link, reachable } => {
+                self.input(Input::LinkReachable { link: LinkId(link), reachable });
             }
             FromPage::LinkClosed { link } => self.link_closed(LinkId(link)),
             FromPage::OfferReady { link, sdp } => self.input(Input::OfferReady(LinkId(link), &sdp)),
@@ -106,6 +111,7 @@ impl Driver {
 
 /// Hashes the files, then seeds them.
 async fn seed(call: u32, files: Vec<SeedFile>, options: SeedOptions, trackers: Vec<String>) {
+    let super_seed = options.super_seed;
     let made = seed::make(call, files, options, trackers.clone()).await;
     driver::enter(|driver| match made {
         Err(error) => {
@@ -113,7 +119,7 @@ async fn seed(call: u32, files: Vec<SeedFile>, options: SeedOptions, trackers: V
             driver.outbox.say(&answer);
         }
         Ok((metainfo, source)) => {
-            let command = Command::Seed { metainfo: Box::new(metainfo), trackers };
+            let command = Command::Seed { metainfo: Box::new(metainfo), trackers, super_seed };
             match driver.engine.command(driver.now(), command) {
                 Ok(reply) => {
                     if let Reply::Torrent(torrent) = reply {

@@ -75,6 +75,9 @@ pub(crate) enum FromPage {
         to: f64,
     },
 
+    /// The machine has another network, or has one again.
+    NetworkChanged {},
+
     /// The data channel of a link, transferred.
     Channel {
         link: u32,
@@ -106,6 +109,10 @@ pub(crate) enum FromPage {
         link: u32,
         buffered: usize,
     },
+    LinkReachable {
+        link: u32,
+        reachable: bool,
+    },
     LinkClosed {
         link: u32,
     },
@@ -135,6 +142,8 @@ pub(crate) struct SeedOptions {
     pub(crate) name: Option<String>,
     pub(crate) piece_length: Option<u32>,
     pub(crate) comment: Option<String>,
+    #[serde(default)]
+    pub(crate) super_seed: bool,
 }
 
 /// What the worker says.

@@ -80,7 +80,6 @@ const INNOCENT: &[&str] = &[
     "it came back over another connection",
     "it makes room for others",
     "both have everything",
-    "both have everything, and others are waiting",
     "it sent no handshake",
     "it fell silent",
     "it does not deliver",

@@ -96,6 +96,8 @@ pub struct PeerPlan {
     pub jumps: Vec<(Duration, u8)>,
     /// It reads every file out, one after the other, as `file.stream()` does.
     pub reads: bool,
+    /// It shows the others one piece at a time (BEP 16), if it has the file.
+    pub super_seeds: bool,
 }
 
 /// A run.
@@ -152,6 +154,7 @@ impl PeerPlan {
             watches: false,
             jumps: Vec::new(),
             reads: false,
+            super_seeds: false,
         }
     }
 

@@ -212,9 +212,11 @@ impl<'p> World<'p> {
     /// What the person does first, with each torrent.
     fn open_torrent(&mut self, id: NodeId, content: &Rc<Content>) {
         let peer = self.owners[usize::from(id.0)];
-        let origin = self.plan.peers[peer].origin;
+        let PeerPlan { origin, super_seeds: super_seed, .. } = self.plan.peers[peer];
         let command = match origin {
-            Origin::File => Command::Seed { metainfo: Box::new(content.metainfo.clone()), trackers: Vec::new() },
+            Origin::File => {
+                Command::Seed { metainfo: Box::new(content.metainfo.clone()), trackers: Vec::new(), super_seed }
+            }
             Origin::Torrent => add(Named::Torrent(content.metainfo.to_torrent())),
             Origin::Magnet => add(Named::Text(content.metainfo.magnet().to_string())),
         };

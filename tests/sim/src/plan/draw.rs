@@ -173,6 +173,7 @@ fn draw_leecher(rng: &mut Rng, watchable: bool) -> PeerPlan {
         watches,
         jumps: (0..jump_count).map(|_| (draw_seconds(rng, 6), rng.below(100) as u8)).collect(),
         reads: rng.below(4) == 0,
+        ..PeerPlan::leecher()
     }
 }
 
