@@ -167,7 +167,7 @@ mod tests {
         };
         let (twos, threes, fives) = (set(2), set(3), set(5));
         for range in [0..200, 6..7, 7..8, 63..65, 64..128, 190..200, 50..50] {
-            let shared = |index: &u32| index % 2 == 0 && (index % 3 == 0 || index % 5 == 0);
+            let shared = |index: &u32| index.is_multiple_of(2) && (index.is_multiple_of(3) || index.is_multiple_of(5));
             let expected: Vec<u32> = range.clone().filter(shared).collect();
             assert_eq!(twos.common([&threes, &fives], range).collect::<Vec<_>>(), expected);
         }

@@ -10,16 +10,16 @@ use super::{Drop, Phase, Torrent};
 use crate::geometry::{Block, Piece};
 use crate::ids::LinkId;
 use crate::output::Output;
-use crate::peer::Has;
 use crate::picker::{self, Asker, Terms};
 use crate::pieces::Received;
 use crate::time::Moment;
 use crate::wire::{Message, Request};
 
 impl Torrent {
-    pub(super) fn choked(&mut self, link: LinkId) -> Result<(), Drop> {
+    pub(super) fn choked(&mut self, now: Moment, link: LinkId) -> Result<(), Drop> {
         let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
         peer.choking_us = true;
+        peer.choking_since = now;
         let fast = peer.is_fast();
         if let Phase::Sharing(content) = &mut self.phase {
             // Without the fast extension a choke forgets every request; with it, rejects follow (BEP 6).
@@ -87,8 +87,8 @@ impl Torrent {
     /// The blocks to ask of a link now, if it is time to ask.
     fn pick(&self, now: Moment, link: LinkId) -> Vec<Block> {
         let Some(peer) = self.peers.get(&link) else { return Vec::new() };
-        let (Phase::Sharing(content), Has::Known(has)) = (&self.phase, &peer.has) else { return Vec::new() };
-        if peer.choking_us || !peer.interesting || now < peer.pause_until {
+        let Phase::Sharing(content) = &self.phase else { return Vec::new() };
+        if !peer.may_be_asked(now, &self.limits) || !peer.interesting || now < peer.pause_until {
             return Vec::new();
         }
         let outstanding = |link| content.pieces.outstanding(link);
@@ -99,7 +99,8 @@ impl Torrent {
         }
         let pace = |link: LinkId| self.peers.get(&link).and_then(|peer| peer.pace(now, outstanding(link)));
         let count = wanted - outstanding(link);
-        let asker = Asker { link, has, count, last: peer.last_asked, pace: &pace };
+        let Some(has) = peer.offers() else { return Vec::new() };
+        let asker = Asker { link, has: &has, count, last: peer.last_asked, pace: &pace };
         let terms = Terms {
             now,
             urgent_late: self.limits.urgent_late,
