@@ -9,6 +9,7 @@ mod content;
 mod download;
 mod exchange;
 mod extended;
+mod links;
 mod play;
 mod read;
 mod resolve;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use bans::Bans;
 use content::Content;
+pub use links::Verdict;
 use play::Play;
 use read::Read;
 use resolve::Resolver;
@@ -77,6 +79,7 @@ pub struct Torrent {
     wasted: u64,
     outbox: Vec<Output>,
     closed: Vec<LinkId>,
+    judged: Vec<(LinkId, Verdict)>,
 }
 
 #[derive(Debug)]
@@ -144,6 +147,7 @@ impl Torrent {
             wasted: 0,
             outbox: Vec::new(),
             closed: Vec::new(),
+            judged: Vec::new(),
         }
     }
 
