@@ -267,7 +267,7 @@ fn seek_storms_and_comings_and_goings_get_no_honest_peer_banned() {
         HONEST.iter().for_each(|name| {
             world.join_with(*name, 0, 4);
         });
-        world.join_with(66, 30, 4);
+        world.join_with(66, 60, 4);
         world.torrent.play(world.now, PLAY, None);
         world.settle();
         world.run(|world| match world.below(30) {
