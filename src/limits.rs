@@ -291,7 +291,7 @@ impl Default for Limits {
             pipeline_default_max: 250,
             request_queue_max: 512,
             pipeline_span: seconds(1),
-            pipeline_span_playing: Duration::from_millis(50),
+            pipeline_span_playing: Duration::from_millis(20),
             delay_window: seconds(10),
             request_bytes_max: 128 << 10,
             control_per_second_max: 2000,
