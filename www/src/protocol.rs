@@ -75,6 +75,9 @@ pub(crate) enum FromPage {
         to: f64,
     },
 
+    /// The machine has another network, or has one again.
+    NetworkChanged {},
+
     /// The data channel of a link, transferred.
     Channel {
         link: u32,
@@ -105,6 +108,10 @@ pub(crate) enum FromPage {
     LinkBuffered {
         link: u32,
         buffered: usize,
+    },
+    LinkReachable {
+        link: u32,
+        reachable: bool,
     },
     LinkClosed {
         link: u32,
