@@ -149,13 +149,14 @@ pub struct Limits {
     pub snub_after: Duration,
     /// And dropped after this long. webtorrent.js drops us at 30 s.
     pub stuck_after: Duration,
-    /// Peers unchoked at once, at least, if so many want to download: fewer would leave a link idle between blocks.
+    /// Peers unchoked at once, at least and at first, if so many want to download: many slots make a slow first piece for
+    /// everybody, and so a slow start for a flash crowd.
     pub upload_slots_min: usize,
-    /// And at most, however much the links take: each has a megabyte in its channel.
+    /// And at most, however much the links take: each has up to a megabyte in its channel.
     pub upload_slots_max: usize,
     /// Places beyond the slots for peers that are interested for the first time (protocol.md §3.5).
     pub newcomer_slots: usize,
-    /// The n-th slot must move n times this many bytes per second: 2 MB/s make 22 slots, 200 kB/s make 7.
+    /// The n-th slot must move n times this many bytes per second: 2 MB/s make 11 slots, 10 MB/s make 25.
     pub slot_rate_step: u64,
     /// Time between two rounds of choking (BEP 3).
     pub rechoke_every: Duration,
@@ -310,7 +311,7 @@ impl Default for Limits {
             upload_slots_min: 8,
             upload_slots_max: 40,
             newcomer_slots: 10,
-            slot_rate_step: 4 << 10,
+            slot_rate_step: 16 << 10,
             rechoke_every: seconds(10),
             optimistic_every: seconds(30),
             choke_min: seconds(10),

@@ -55,6 +55,8 @@ impl Report {
 pub struct Outcome {
     /// From opening the page (the last time) to the last piece.
     pub done: Option<Duration>,
+    /// From opening the page (the first time) to the first block.
+    pub first_block: Option<Duration>,
     /// How it was to watch, for those who did.
     pub watched: Option<Watched>,
     /// Payload bytes received.

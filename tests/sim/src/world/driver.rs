@@ -32,10 +32,20 @@ impl World<'_> {
                 _ => {}
             }
             node.engine.handle(now, fact.input());
+            self.note_first_block(id);
             self.settle(id);
             if removes {
                 self.remove_all(id);
             }
+        }
+    }
+
+    fn note_first_block(&mut self, id: NodeId) {
+        let node = &self.nodes[&id];
+        let first_block = &mut self.people[node.peer].outcome.first_block;
+        let stats = || node.engine.stats(self.queue.now(), node.torrent?);
+        if first_block.is_none() && stats().is_some_and(|stats| stats.downloaded > 0) {
+            *first_block = Some(self.queue.now().since(node.since));
         }
     }
 
