@@ -4,11 +4,11 @@
 //! Invariant: never more links than `links_max`, nor of one torrent than `links_per_torrent_max`. A link that carries
 //! payload is closed for a newcomer only where one address has more than its share.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::Engine;
-use super::links::{Remote, Stage, TrackerId};
+use super::links::{Link, Remote, Stage, TrackerId};
 use crate::ids::{LinkId, PeerId, TorrentId};
 use crate::limits::Limits;
 use crate::time::Moment;
@@ -19,7 +19,9 @@ use crate::tracker::sdp::AddressHint;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
     /// Proven liars by address, as far as addresses were known.
-    liars: BTreeMap<AddressHint, u32>,
+    liars: BTreeMap<AddressHint, BTreeSet<PeerId>>,
+    /// Who was at the other end of links that are closed: a proof may come late.
+    departed: BTreeMap<LinkId, Remote>,
     /// Peers that have all of a torrent, by the id their tracker knows; the oldest first.
     seeds: VecDeque<(TorrentId, PeerId)>,
 }
@@ -29,7 +31,7 @@ impl Memory {
         match (verdict, remote.address) {
             (Verdict::Liar, Some(address)) => {
                 if self.liars.len() < limits.addresses_remembered_max || self.liars.contains_key(&address) {
-                    *self.liars.entry(address).or_default() += 1;
+                    self.liars.entry(address).or_default().insert(remote.peer_id);
                 }
             }
             (Verdict::Liar, None) => {}
@@ -44,10 +46,24 @@ impl Memory {
 }
 
 impl Engine {
+    /// Forgets a link, but for who was at its other end.
+    pub(super) fn forget_link(&mut self, link: LinkId) -> Option<Link> {
+        let entry = self.links.remove(link)?;
+        if let Some(remote) = entry.remote.filter(|remote| entry.stage == Stage::Open && remote.address.is_some()) {
+            self.memory.departed.insert(link, remote);
+            if self.memory.departed.len() > self.limits.addresses_remembered_max {
+                // Links are numbered as they come: the lowest is the oldest.
+                self.memory.departed.pop_first();
+            }
+        }
+        Some(entry)
+    }
+
     /// Remembers what a torrent has found out about the peers of links that are being closed.
     pub(super) fn remember(&mut self, id: TorrentId, judged: Vec<(LinkId, Verdict)>) {
         for (link, verdict) in judged {
-            if let Some(remote) = self.links.get(link).and_then(|entry| entry.remote) {
+            let departed = self.memory.departed.get(&link).copied();
+            if let Some(remote) = self.links.get(link).map_or(departed, |entry| entry.remote) {
                 self.memory.note(id, remote, verdict, &self.limits);
             }
         }
@@ -57,7 +73,7 @@ impl Engine {
     /// from where liars come.
     pub(super) fn welcomes(&self, id: TorrentId, remote: Remote) -> bool {
         let Some(torrent) = self.torrents.get(&id) else { return false };
-        let liars = remote.address.and_then(|address| self.memory.liars.get(&address)).copied().unwrap_or(0);
+        let liars = remote.address.and_then(|address| self.memory.liars.get(&address)).map_or(0, BTreeSet::len);
         !self.is_ourselves(remote.peer_id)
             && liars < self.limits.liars_per_address_max
             && !(torrent.is_complete() && self.memory.seeds.contains(&(id, remote.peer_id)))

@@ -114,7 +114,9 @@ impl Engine {
         let now = self.begin_turn(now);
         let reply = match command {
             Command::Add { source, trackers } => self.add(now, source, &trackers).map(Reply::Torrent),
-            Command::Seed { metainfo, trackers } => self.seed(now, *metainfo, &trackers).map(Reply::Torrent),
+            Command::Seed { metainfo, trackers, super_seed } => {
+                self.seed(now, *metainfo, &trackers, super_seed).map(Reply::Torrent)
+            }
             Command::Remove { torrent, forget } => self.remove(torrent, forget),
             Command::Play { torrent, file } => self.play(torrent, file),
             Command::Stop { play } => {
@@ -182,7 +184,7 @@ impl Engine {
                 return self.with_play(play, |torrent| torrent.media_support(play, playable));
             }
             Input::Position { play, time, .. } => {
-                return self.with_play(play, |torrent| torrent.position(play, time));
+                return self.with_play(play, |torrent| torrent.position(now, play, time));
             }
             Input::Seek { play, to } => return self.with_play(play, |torrent| torrent.seek(now, play, to)),
         }
@@ -271,14 +273,20 @@ impl Engine {
         Ok(id)
     }
 
-    fn seed(&mut self, now: Moment, metainfo: Metainfo, trackers: &[String]) -> Result<TorrentId, CommandError> {
+    fn seed(
+        &mut self,
+        now: Moment,
+        metainfo: Metainfo,
+        trackers: &[String],
+        super_seed: bool,
+    ) -> Result<TorrentId, CommandError> {
         let urls: Vec<String> = metainfo.trackers.iter().chain(trackers).cloned().collect();
         let id = match self.torrent_of(metainfo.info_hash) {
             Some(id) => id,
             None => self.plant(metainfo.info_hash, metainfo.web_seeds.clone(), &urls)?,
         };
         if let Some(torrent) = self.torrents.get_mut(&id) {
-            torrent.seed(now, metainfo);
+            torrent.seed(now, metainfo, super_seed);
         }
         self.collect(id);
         self.join(now, id, &urls);
@@ -331,7 +339,8 @@ impl Engine {
         }
         let play = PlayId(self.mint());
         self.plays.insert(play, id);
-        self.with_torrent(id, |torrent| torrent.play(play, file));
+        let now = self.now;
+        self.with_torrent(id, |torrent| torrent.play(now, play, file));
         Ok(Reply::Play(play))
     }
 
@@ -369,7 +378,7 @@ impl Engine {
         let (judged, closed) = (torrent.take_judged(), torrent.take_closed());
         self.remember(id, judged);
         for link in closed {
-            self.links.remove(link);
+            self.forget_link(link);
         }
     }
 

@@ -3,14 +3,19 @@
 //! Invariant: what is queued here goes out in order; a handshake and the messages after it each leave in a data-channel
 //! message of their own until the peer has answered (protocol.md §3.3).
 
+mod pipeline;
 mod rate;
+mod slot;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+pub use pipeline::Pipeline;
 pub use rate::Rate;
+pub use slot::Slot;
 
-use crate::geometry::{BLOCK_LENGTH, Block};
+use crate::geometry::{BLOCK_LENGTH, Block, Piece};
 use crate::ids::{LinkId, PeerId};
 use crate::limits::Limits;
 use crate::pieces::Bitfield;
@@ -72,10 +77,18 @@ pub struct Peer {
     pub useful: u32,
     /// It does not let us download.
     pub choking_us: bool,
+    /// Since when it does not; since it came, if it never did.
+    pub choking_since: Moment,
+    /// Pieces that it lets us download even so (BEP 6), at most `allowed_fast_heard_max`; unchecked.
+    pub allows: BTreeSet<u32>,
     /// It wants to download.
     pub interested_in_us: bool,
     /// We do not let it download.
     pub choked: bool,
+    /// Its standing with our upload slots.
+    pub slot: Slot,
+    /// Pieces that we let it download even so (BEP 6), and how many blocks of each it may still ask for.
+    pub granted: BTreeMap<u32, u32>,
     /// We told it that we want to download.
     pub interesting: bool,
     /// When we last told it so.
@@ -90,8 +103,10 @@ pub struct Peer {
     pub down: Rate,
     /// Payload to it.
     pub up: Rate,
-    /// Blocks it delivered.
-    blocks: usize,
+    /// How much is asked of it.
+    pub pipeline: Pipeline,
+    /// The piece it was last asked for.
+    pub last_asked: Option<Piece>,
     /// When the first block was asked of an idle link, or the last one came.
     pub progress_at: Moment,
     /// When the channel opened.
@@ -120,6 +135,10 @@ pub struct Peer {
     news: Vec<u32>,
     /// Messages leave one by one until the peer's own show that its handlers run.
     separate: bool,
+    /// The last message queued takes nothing more.
+    sealed: bool,
+    /// Bytes sent in one go, the last time.
+    burst: usize,
     /// `bufferedAmount` as far as we know.
     pub buffered: usize,
 }
@@ -138,8 +157,12 @@ impl Peer {
             has: Has::Unknown,
             useful: 0,
             choking_us: true,
+            choking_since: now,
+            allows: BTreeSet::new(),
             interested_in_us: false,
             choked: true,
+            slot: Slot::new(now),
+            granted: BTreeMap::new(),
             interesting: false,
             interested_at: now,
             snubbed: false,
@@ -147,7 +170,8 @@ impl Peer {
             cancelled: BTreeMap::new(),
             down: Rate::default(),
             up: Rate::default(),
-            blocks: 0,
+            pipeline: Pipeline::new(now),
+            last_asked: None,
             progress_at: now,
             opened_at: now,
             active_at: now,
@@ -162,6 +186,8 @@ impl Peer {
             outgoing: VecDeque::new(),
             news: Vec::new(),
             separate: true,
+            sealed: false,
+            burst: 0,
             buffered: 0,
         }
     }
@@ -223,25 +249,88 @@ impl Peer {
         program.to_string()
     }
 
+    // ---- what it may have
+
+    /// It wants to download from us: a peer that has everything, or only uploads (BEP 21), takes nobody's slot.
+    pub fn is_leeching(&self) -> bool {
+        self.interested_in_us && self.extended.upload_only != Some(true) && !self.is_seed()
+    }
+
+    /// Lets it download.
+    pub fn unchoke(&mut self, now: Moment) {
+        self.choked = false;
+        self.slot.open(now, self.up.total());
+        self.send(&Message::Unchoke);
+    }
+
+    /// Stops its downloading. What it has asked for is rejected, but for what it is allowed even so; without the fast
+    /// extension a choke says that by itself (BEP 6).
+    pub fn choke(&mut self, now: Moment) {
+        self.choked = true;
+        self.slot.shut(now);
+        self.send(&Message::Choke);
+        let asked = std::mem::take(&mut self.uploads);
+        if self.is_fast() {
+            let (kept, dropped): (VecDeque<Request>, VecDeque<Request>) =
+                asked.into_iter().partition(|request| self.granted.contains_key(&request.piece));
+            dropped.into_iter().for_each(|request| self.send(&Message::Reject(request)));
+            self.uploads = kept;
+        }
+    }
+
+    /// While choked: may it ask for another block of this piece? Counted.
+    pub fn spend_grant(&mut self, piece: u32) -> bool {
+        let left = self.granted.get_mut(&piece).filter(|left| **left > 0);
+        left.is_some_and(|left| {
+            *left -= 1;
+            true
+        })
+    }
+
     // ---- what it is asked
 
-    /// A block came.
-    pub fn delivered(&mut self, now: Moment, bytes: usize) {
+    /// It lets us download, if only the pieces it allows to those it chokes. The latter are asked for when it has been
+    /// choking us for a while.
+    pub fn may_be_asked(&self, now: Moment, limits: &Limits) -> bool {
+        !self.choking_us || !self.allows.is_empty() && now.since(self.choking_since) >= limits.allowed_fast_after
+    }
+
+    /// The pieces it would send now.
+    pub fn offers(&self) -> Option<Cow<'_, Bitfield>> {
+        let Has::Known(has) = &self.has else { return None };
+        if !self.choking_us {
+            return Some(Cow::Borrowed(has));
+        }
+        let mut allowed = Bitfield::none(has.length());
+        for index in self.allows.iter().filter(|index| has.has(**index)) {
+            allowed.insert(*index);
+        }
+        Some(Cow::Owned(allowed))
+    }
+
+    /// A block came that was asked for at this moment, while `span` was asked ahead.
+    pub fn delivered(&mut self, now: Moment, bytes: usize, asked_at: Moment, span: Duration, limits: &Limits) {
         self.down.add(now, bytes as u64);
-        self.blocks += 1;
+        self.pipeline.delivered(now, asked_at, span, limits);
         self.progress_at = now;
         self.active_at = now;
         self.snubbed = false;
     }
 
-    /// How many blocks should be outstanding: doubling a round trip while they come (slow start), then
-    /// `pipeline_span` of the measured rate, within what the peer queues.
-    pub fn pipeline(&self, limits: &Limits, now: Moment) -> usize {
-        let span = limits.pipeline_span.as_secs_f64();
-        let by_rate = (self.down.per_second(now) as f64 * span / f64::from(BLOCK_LENGTH)) as usize;
+    /// How many blocks should be outstanding: what it delivers in two delays and `span`, within what it queues.
+    pub fn depth(&self, now: Moment, span: Duration, limits: &Limits) -> usize {
+        if self.snubbed {
+            return 1;
+        }
         let queue = self.extended.request_queue.map_or(limits.pipeline_default_max, |queue| queue as usize);
-        let grown = (limits.pipeline_first + self.blocks).min(by_rate.max(limits.pipeline_first));
-        if self.snubbed { 1 } else { grown.min(queue.max(1)).min(limits.request_queue_max) }
+        self.pipeline.depth(self.down.per_second(now), span, limits).min(queue.max(1)).min(limits.request_queue_max)
+    }
+
+    /// How long it will take to deliver as many blocks as are outstanding; `None` while its rate is unknown.
+    pub fn pace(&self, now: Moment, outstanding: usize) -> Option<Duration> {
+        let rate = self.down.per_second(now);
+        let bytes = outstanding as f64 * f64::from(BLOCK_LENGTH);
+        (rate > 0).then(|| self.pipeline.delay() + Duration::from_secs_f64(bytes / rate as f64))
     }
 
     // ---- what it is sent
@@ -276,7 +365,7 @@ impl Peer {
     fn append(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let room = self.outgoing.back().map_or(0, |last| self.message_bytes.saturating_sub(last.len()));
-            if room == 0 {
+            if std::mem::take(&mut self.sealed) || room == 0 {
                 // Blocks come in runs: room for a whole message at once spares copying a growing one.
                 let capacity = if bytes.len() < 1024 { bytes.len() } else { self.message_bytes.min(1 << 18) };
                 self.outgoing.push_back(Vec::with_capacity(capacity));
@@ -288,9 +377,9 @@ impl Peer {
         }
     }
 
-    /// Messages may share a data-channel message from now on.
+    /// Messages may share a data-channel message from now on, though not with those that were apart before.
     pub fn coalesce(&mut self) {
-        self.separate = false;
+        self.sealed |= std::mem::take(&mut self.separate);
     }
 
     /// Queued bytes that no message has taken yet.
@@ -305,15 +394,25 @@ impl Peer {
         }
     }
 
+    /// `bufferedAmount` was looked at. What it holds beyond what was sent last is of before: the link is busy.
+    pub fn drained(&mut self, buffered: usize) {
+        self.buffered = buffered;
+        if self.burst > 0 {
+            self.slot.look(buffered > self.burst);
+        }
+    }
+
     /// The next data-channel message, if the link's buffer has room.
     pub fn next_message(&mut self, limits: &Limits, now: Moment) -> Option<Vec<u8>> {
         if self.buffered >= limits.link_buffer_high {
+            self.slot.look(true);
             return None;
         }
         if self.has_outgoing() {
             self.flush_news();
         }
         let message = self.outgoing.pop_front()?;
+        self.burst = message.len() + if now == self.sent_at { self.burst } else { 0 };
         self.buffered += message.len();
         self.sent_at = now;
         Some(message)

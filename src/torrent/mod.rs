@@ -2,32 +2,40 @@
 //!
 //! Invariant: whatever a peer does, the worst that comes of it is that its link is dropped, with a reason.
 
+mod bans;
 mod cache;
+mod choking;
 mod content;
 mod download;
 mod exchange;
+mod extended;
 mod links;
 mod play;
 mod read;
 mod resolve;
+mod superseed;
 mod upload;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use std::ops::{Bound, Range};
 use std::time::Duration;
 
+use bans::Bans;
 use content::Content;
 pub use links::Verdict;
 use play::Play;
 use read::Read;
 use resolve::Resolver;
+use superseed::SuperSeed;
+use wishes::Wants;
 
+use crate::choker::Choker;
 use crate::ids::{InfoHash, LinkId, PeerId, PlayId, ReadId, TorrentId};
 use crate::limits::Limits;
 use crate::metainfo::Metainfo;
 use crate::output::{Action, Event, Output, PeerStats, Stats};
 use crate::peer::{Peer, Rate};
-use crate::picker::Wishes;
 use crate::time::Moment;
 
 /// A link was closed, or must be: why, in a word for a person.
@@ -49,7 +57,13 @@ pub struct Torrent {
     /// What the store claims, until the metadata says how to read it.
     claimed: Option<Vec<u8>>,
     peers: BTreeMap<LinkId, Peer>,
-    banned: BTreeSet<PeerId>,
+    choker: Choker,
+    super_seed: Option<SuperSeed>,
+    /// Greetings say that we only upload (BEP 21).
+    upload_only: bool,
+    /// For whom a piece was loaded last: the others' turn comes before.
+    loaded_for: LinkId,
+    bans: Bans,
     plays: BTreeMap<PlayId, Play>,
     /// Asked for before the metadata was known.
     early_plays: Vec<(PlayId, Option<usize>)>,
@@ -58,6 +72,8 @@ pub struct Torrent {
     dirty: BTreeSet<LinkId>,
     /// A player or reader moved, or pieces came: what is wanted must be looked at again.
     moved: bool,
+    /// How much of a link's rate is asked ahead: less while somebody plays.
+    span: Duration,
     down: Rate,
     up: Rate,
     wasted: u64,
@@ -73,6 +89,17 @@ enum Phase {
     Sharing(Content),
 }
 
+/// How the content begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// Nothing is there.
+    Empty,
+    /// Everything is.
+    Seed,
+    /// Everything is, and shown to the others a piece at a time (BEP 16).
+    SuperSeed,
+}
+
 /// What a torrent is made from.
 #[derive(Clone, Debug)]
 pub struct Seedling {
@@ -86,7 +113,7 @@ pub struct Seedling {
     pub trackers: Vec<String>,
     /// Announced in magnets and metadata.
     pub web_seeds: Vec<String>,
-    /// Drawn: makes the order of rare pieces differ between peers.
+    /// Drawn: makes the order of rare pieces differ between peers, and decides who is lucky.
     pub shuffle: u32,
 }
 
@@ -104,7 +131,12 @@ impl Torrent {
             web_seeds: seedling.web_seeds,
             claimed: None,
             peers: BTreeMap::new(),
-            banned: BTreeSet::new(),
+            choker: Choker::new(seedling.shuffle, limits),
+            super_seed: None,
+            upload_only: false,
+            loaded_for: LinkId(0),
+            bans: Bans::default(),
+            span: limits.pipeline_span,
             plays: BTreeMap::new(),
             early_plays: Vec::new(),
             reads: BTreeMap::new(),
@@ -122,15 +154,15 @@ impl Torrent {
     /// The metadata is known from the start, by a `.torrent` file.
     pub fn know(&mut self, now: Moment, metainfo: Metainfo) {
         if matches!(self.phase, Phase::Resolving(_)) {
-            self.begin(now, metainfo, false);
+            self.begin(now, metainfo, Start::Empty);
         }
     }
 
     /// Everything is in the driver's store from now on: from the start, or because the user has the file of what was being
-    /// downloaded.
-    pub fn seed(&mut self, now: Moment, metainfo: Metainfo) {
+    /// downloaded. `super_seed` only counts from the start: who knows what we have can't be told otherwise.
+    pub fn seed(&mut self, now: Moment, metainfo: Metainfo, super_seed: bool) {
         if matches!(self.phase, Phase::Resolving(_)) {
-            self.begin(now, metainfo, true);
+            self.begin(now, metainfo, if super_seed { Start::SuperSeed } else { Start::Seed });
             return;
         }
         self.take_all_back(now);
@@ -143,23 +175,27 @@ impl Torrent {
     }
 
     /// The metadata is checked: from now on there are pieces.
-    fn begin(&mut self, now: Moment, metainfo: Metainfo, complete: bool) {
+    fn begin(&mut self, now: Moment, metainfo: Metainfo, start: Start) {
         let mut content = Content::new(metainfo, self.shuffle);
-        if complete {
-            content.pieces.keep_all();
-        } else {
+        if start == Start::Empty {
             let (torrent, info) = (self.id, content.metainfo.info.clone());
             let (length, piece_length) = (content.metainfo.length, content.metainfo.piece_length);
             self.outbox.push(Output::Do(Action::SizeStore { torrent, info, length, piece_length }));
+        } else {
+            content.pieces.keep_all();
+        }
+        if start == Start::SuperSeed {
+            self.super_seed = Some(SuperSeed::new(content.pieces.geometry().pieces()));
         }
         if let Some(claimed) = self.claimed.take() {
             content.claim(&claimed);
         }
         self.phase = Phase::Sharing(content);
+        self.upload_only = start == Start::Seed;
         self.outbox.push(Output::Tell(Event::Ready(self.id)));
         self.learn_pieces(now);
         for (play, file) in std::mem::take(&mut self.early_plays) {
-            self.play(play, file);
+            self.play(now, play, file);
         }
         self.moved = true;
         self.completed();
@@ -269,7 +305,7 @@ impl Torrent {
             return;
         }
         match Metainfo::from_info(info, self.trackers.clone(), self.web_seeds.clone()) {
-            Ok(metainfo) => self.begin(now, metainfo, false),
+            Ok(metainfo) => self.begin(now, metainfo, Start::Empty),
             Err(error) => {
                 let (torrent, message) = (self.id, format!("The torrent's own description is unusable: {error}."));
                 self.outbox.push(Output::Tell(Event::Failed { torrent, code: "bad-torrent", message }));
@@ -345,13 +381,14 @@ impl Torrent {
             && !std::mem::replace(&mut content.completed, true)
         {
             self.outbox.push(Output::Tell(Event::Done(self.id)));
+            self.renew_greeting();
         }
     }
 
     // ---- playing and reading
 
     /// Begins to play a file, or the one that looks most playable.
-    pub fn play(&mut self, play: PlayId, file: Option<usize>) {
+    pub fn play(&mut self, now: Moment, play: PlayId, file: Option<usize>) {
         let Phase::Sharing(content) = &self.phase else {
             self.early_plays.push((play, file));
             return;
@@ -361,8 +398,10 @@ impl Torrent {
         match entry {
             Some(entry) => {
                 let name = entry.path.last().map_or("", String::as_str);
-                self.plays.insert(play, Play::new(play, name, entry.offset..entry.offset + entry.length));
+                self.plays.insert(play, Play::new(now, play, name, entry.offset..entry.offset + entry.length));
                 self.moved = true;
+                self.advance(now);
+                self.cancel_unwanted(now);
             }
             None => {
                 let message = "This torrent has no such file to play.".to_string();
@@ -387,9 +426,9 @@ impl Torrent {
     }
 
     /// The player stands here.
-    pub fn position(&mut self, play: PlayId, time: Duration) {
+    pub fn position(&mut self, now: Moment, play: PlayId, time: Duration) {
         if let Some(play) = self.plays.get_mut(&play) {
-            play.moved(time);
+            play.moved(now, time);
             self.moved = true;
         }
     }
@@ -397,9 +436,9 @@ impl Torrent {
     /// The user jumped.
     pub fn seek(&mut self, now: Moment, play: PlayId, to: Duration) {
         if let Some(play) = self.plays.get_mut(&play) {
-            play.seek(to);
+            play.seek(now, to);
             self.moved = true;
-            self.advance();
+            self.advance(now);
             self.cancel_unwanted(now);
         }
     }
@@ -429,7 +468,7 @@ impl Torrent {
     }
 
     /// Plays and reads take what is there; then what they wait for is wished for.
-    fn advance(&mut self) {
+    fn advance(&mut self, now: Moment) {
         self.moved = false;
         let Phase::Sharing(content) = &mut self.phase else { return };
         for play in self.plays.values_mut() {
@@ -439,7 +478,16 @@ impl Torrent {
             read.advance(self.id, content, &self.limits, &mut self.outbox);
         }
         self.reads.retain(|_, read| !read.ended);
-        let wishes = wishes(content, self.plays.values(), self.reads.values(), &self.limits);
+        let mut limits = self.limits.clone();
+        if content.storage_full {
+            // When nothing more can be stored, what is fetched ahead must fit in the cache until it is used.
+            limits.ahead_bytes = limits.cache_bytes_max as u64 / 4;
+        }
+        let plays = self.plays.values().any(|play| play.is_live(now, &limits));
+        self.span = if plays { limits.pipeline_span_playing } else { limits.pipeline_span };
+        let live = self.plays.values().filter(|play| play.is_live(now, &limits)).map(|play| play.wants(&limits));
+        let wants: Vec<Wants> = live.chain(self.reads.values().map(|read| read.wants(&limits))).collect();
+        let wishes = wishes::wishes(content, wants);
         if wishes != content.wishes {
             content.wishes = wishes;
             self.dirty.extend(self.peers.keys());
@@ -452,6 +500,9 @@ impl Torrent {
     pub fn tick(&mut self, now: Moment) {
         self.check_stored();
         self.tick_peers(now);
+        self.pass_over_slow_sources(now);
+        // A player that does not move may be paused by now.
+        self.moved |= !self.plays.is_empty();
         if let Phase::Resolving(resolver) = &mut self.phase {
             resolver.expire(now, &self.limits);
             self.request_metadata(now);
@@ -462,9 +513,11 @@ impl Torrent {
     /// Before a drain: everything that the inputs since the last one brought is turned into messages.
     pub fn flush(&mut self, now: Moment) {
         if self.moved {
-            self.advance();
+            self.advance(now);
         }
-        while let Some(link) = self.dirty.pop_first() {
+        let mut turn = self.loaded_for;
+        while let Some(link) = self.next_dirty(turn) {
+            turn = link;
             self.refill(now, link);
             self.serve(now, link);
             let Some(peer) = self.peers.get_mut(&link) else { continue };
@@ -472,6 +525,14 @@ impl Torrent {
                 self.outbox.push(Output::Do(Action::Send { link, bytes }));
             }
         }
+    }
+
+    /// The next link to look at, in a round that begins after the one for which a piece was loaded last.
+    fn next_dirty(&mut self, after: LinkId) -> Option<LinkId> {
+        let later = self.dirty.range((Bound::Excluded(after), Bound::Unbounded)).next();
+        let next = later.or(self.dirty.first()).copied()?;
+        self.dirty.remove(&next);
+        Some(next)
     }
 
     /// Checks every invariant.
@@ -503,48 +564,6 @@ fn most_playable(metainfo: &Metainfo) -> Option<usize> {
     let files = metainfo.files.iter().enumerate().filter(|(_, file)| !file.padding);
     let rank = |file: &crate::metainfo::FileEntry| (file.path.last().is_some_and(|name| playable(name)), file.length);
     files.max_by_key(|(index, file)| (rank(file), usize::MAX - index)).map(|(index, _)| index)
-}
-
-fn wishes<'a>(
-    content: &Content,
-    plays: impl Iterator<Item = &'a Play>,
-    reads: impl Iterator<Item = &'a Read>,
-    limits: &Limits,
-) -> Wishes {
-    let geometry = content.pieces.geometry();
-    let mut wishes = Wishes { rest: !content.storage_full, ..Wishes::default() };
-    let mut urge = |range: &Range<u64>| {
-        let missing = geometry.covering(range).filter(|piece| !content.pieces.has(*piece));
-        for piece in missing {
-            if !wishes.urgent.contains(&piece) {
-                wishes.urgent.push(piece);
-            }
-        }
-    };
-    let mut ahead = Vec::new();
-    // When nothing more can be stored, what is fetched ahead must fit in the cache until it is used.
-    let mut limits = limits.clone();
-    if content.storage_full {
-        limits.ahead_bytes = limits.cache_bytes_max as u64 / 4;
-    }
-    let limits = &limits;
-    for play in plays {
-        let (urgent, next) = play.wants(limits);
-        urgent.iter().for_each(&mut urge);
-        ahead.extend(next);
-    }
-    for read in reads {
-        let (urgent, next) = read.wants(limits);
-        urgent.iter().for_each(&mut urge);
-        ahead.push(next);
-    }
-    let indices = |range: Range<u64>| {
-        let mut pieces = geometry.covering(&range);
-        let first = pieces.next()?.index();
-        Some(first..pieces.last().map_or(first, crate::geometry::Piece::index) + 1)
-    };
-    wishes.ahead = ahead.into_iter().filter_map(indices).collect();
-    wishes
 }
 
 fn peer_stats(peer: &Peer, now: Moment) -> Option<PeerStats> {

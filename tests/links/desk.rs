@@ -122,7 +122,7 @@ impl Desk {
 
     pub(crate) fn seed(&mut self, metainfo: Metainfo, trackers: &[&str]) -> TorrentId {
         let trackers = trackers.iter().map(|url| (*url).to_owned()).collect();
-        self.wish(Command::Seed { metainfo: Box::new(metainfo), trackers })
+        self.wish(Command::Seed { metainfo: Box::new(metainfo), trackers, super_seed: false })
     }
 
     fn wish(&mut self, command: Command) -> TorrentId {
