@@ -104,10 +104,13 @@ impl Engine {
             && session.admits_offer(torrent.info_hash(), now, &self.limits)
     }
 
-    /// Peers of a torrent that are met or soon will be.
-    pub(super) fn met(&self, id: TorrentId, now: Moment) -> usize {
-        let doubtful = self.torrents.get(&id).map_or(0, |torrent| torrent.in_doubt());
-        self.links.met(id, now, &self.limits).saturating_sub(doubtful)
+    /// Peers of a torrent that are met or soon will be, of so many `others`. Those in doubt do not count, and none do from
+    /// whom nothing comes while there are some that were not tried.
+    pub(super) fn met(&self, id: TorrentId, now: Moment, others: usize) -> usize {
+        let Some(torrent) = self.torrents.get(&id) else { return 0 };
+        let in_vain = torrent.peers() < others && torrent.is_starving(now);
+        let useless = if in_vain { torrent.peers() } else { torrent.in_doubt() };
+        self.links.met(id, now, &self.limits).saturating_sub(useless)
     }
 
     /// Is there room for a link of a torrent that has `own` of the `all` there are?
@@ -117,10 +120,11 @@ impl Engine {
         own < limits.links_per_torrent_max && all < limits.links_max && (all < unreserved || own < limits.links_first)
     }
 
-    /// Is there room for one more link of a torrent? A torrent that has next to none gets it from others.
+    /// Is there room for one more link of a torrent? For one that has next to none, or none that is of use, it is made.
     pub(super) fn has_room_to_offer(&mut self, now: Moment, id: TorrentId) -> bool {
         let (own, all) = (self.links.of(id).count(), self.links.len());
-        self.fits(own, all) || own < self.limits.links_first && self.make_room(now, id, None)
+        let in_need = || own < self.limits.links_first || self.torrents.get(&id).is_some_and(|t| t.is_starving(now));
+        self.fits(own, all) || in_need() && self.make_room(now, id, None)
     }
 
     /// Is there room for a newcomer, or can there be? What nobody answers goes first, then links of an address that has

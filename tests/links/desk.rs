@@ -11,7 +11,7 @@ use swarmreel::ids::{InfoHash, LinkId, OfferId, PeerId, SocketId, TorrentId};
 use swarmreel::metainfo::{Builder, BuilderOptions, Metainfo};
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::{Announce, Answer, ClientMessage, ServerMessage};
-use swarmreel::wire::{Handshake, Message};
+use swarmreel::wire::{Decoder, Handshake, Message};
 
 /// What trackers do with our WebSockets.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -187,6 +187,19 @@ impl Desk {
 
     pub(crate) fn says(&mut self, link: LinkId, message: &Message<'_>) {
         self.tell(Input::LinkData(link, &message.to_bytes()));
+    }
+
+    /// A peer answers the request of this number, of all that it was ever sent.
+    pub(crate) fn delivers(&mut self, link: LinkId, number: usize, content: &[u8]) {
+        let stream: Vec<u8> =
+            self.sent.iter().filter(|(to, _)| *to == link).flat_map(|(_, bytes)| bytes).copied().collect();
+        let (mut decoder, mut input, mut requests) = (Decoder::new(), &stream[..], Vec::new());
+        while let Some(message) = decoder.next(&mut input).expect("we keep to the protocol") {
+            requests.extend(if let Message::Request(request) = message { Some(request) } else { None });
+        }
+        let piece = requests[number].piece;
+        let data = &content[(piece as usize) << 14..][..1 << 14];
+        self.says(link, &Message::Piece { piece, begin: 0, data });
     }
 
     /// The socket that a URL is connected by.
