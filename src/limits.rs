@@ -202,6 +202,28 @@ pub struct Limits {
     /// Bytes of stored pieces hashed in one go after a restart, so that the worker stays responsive.
     pub check_bytes_at_once: usize,
 
+    /// Fetches at once of one web seed (webtorrent.js's number), more than one only for what is urgent.
+    pub web_fetches_max: usize,
+    /// Bytes of consecutive pieces fetched at a time from a web seed that has yet to show what it can.
+    pub web_run_bytes_min: u64,
+    /// And from one that is fast: a request is cheap against this, and what is begun stays in memory.
+    pub web_run_bytes_max: u64,
+    /// Between the two, so much of a web seed's rate is fetched at a time: it can't be turned to something else meanwhile
+    /// but by breaking off.
+    pub web_run_span: Duration,
+    /// The next run begins when this much of a web seed's rate is left of the last: a request takes a round trip.
+    pub web_overlap: Duration,
+    /// Bytes of a file that are read for nothing to get at what follows, where a server can't serve parts.
+    pub web_skip_bytes_max: u64,
+    /// Bytes begun or not stored yet beyond which only what is urgent is fetched from web seeds.
+    pub web_unstored_bytes_max: usize,
+    /// A fetch that brings nothing for this long has failed.
+    pub web_stall_timeout: Duration,
+    /// A web seed that failed rests this long first; doubles, with jitter.
+    pub web_rest_min: Duration,
+    /// And this long at most.
+    pub web_rest_max: Duration,
+
     /// Media is handed to the player until it is this far ahead.
     pub play_ahead: Duration,
     /// And until this many bytes are ahead: Chrome's SourceBuffers hold 150 MB of video and 12 MB of audio.
@@ -312,6 +334,16 @@ impl Default for Limits {
             partial_bytes_max: 64 << 20,
             cache_bytes_max: 32 << 20,
             check_bytes_at_once: 8 << 20,
+            web_fetches_max: 4,
+            web_run_bytes_min: 1 << 20,
+            web_run_bytes_max: 16 << 20,
+            web_run_span: seconds(4),
+            web_overlap: Duration::from_millis(300),
+            web_skip_bytes_max: 64 << 20,
+            web_unstored_bytes_max: 32 << 20,
+            web_stall_timeout: seconds(20),
+            web_rest_min: seconds(2),
+            web_rest_max: seconds(300),
             play_ahead: seconds(30),
             play_ahead_bytes: 24 << 20,
             play_comfort: seconds(8),

@@ -117,7 +117,7 @@ impl Desk {
 
     pub(crate) fn add(&mut self, source: Source, trackers: &[&str]) -> TorrentId {
         let trackers = trackers.iter().map(|url| (*url).to_owned()).collect();
-        self.wish(Command::Add { source, trackers })
+        self.wish(Command::Add { source, trackers, web_seeds: Vec::new() })
     }
 
     pub(crate) fn seed(&mut self, metainfo: Metainfo, trackers: &[&str]) -> TorrentId {
