@@ -37,13 +37,15 @@ pub struct Limits {
     pub links_per_address_max: usize,
     /// A link that carried no payload for this long makes room for a newcomer where there is none (threat-model P12).
     pub idle_after: Duration,
+    /// A leecher to whom nothing has come for this long looks for others than it has met (threat-model P12).
+    pub starving_after: Duration,
     /// A link between two seeds is closed when it has carried nothing for this long.
     pub seed_pair_life: Duration,
     /// Peers remembered as seeds, which are not answered while we are one too.
     pub seeds_remembered_max: usize,
     /// Proven liars at one address after which it gets no more links: a household may have one, or two.
-    pub liars_per_address_max: u32,
-    /// Addresses of liars remembered.
+    pub liars_per_address_max: usize,
+    /// Addresses of liars remembered, and of closed links, whose peers may yet be proven liars.
     pub addresses_remembered_max: usize,
     /// Remote offers being answered, of one torrent (threat-model W2; libtorrent's number).
     pub answering_per_torrent_max: usize,
@@ -101,7 +103,7 @@ pub struct Limits {
     pub announce_interval_max: Duration,
     /// Shortest time between announces that nothing urges: the good manners of public trackers.
     pub announce_interval_min: Duration,
-    /// The same for a leecher that has lost its last peer.
+    /// The same for a leecher that has lost its last peer, or has met only few, and nobody of use.
     pub announce_again: Duration,
     /// First wait before a tracker is connected again; doubles, with jitter.
     pub reconnect_min: Duration,
@@ -255,6 +257,7 @@ impl Default for Limits {
             links_first: 5,
             links_per_address_max: 14,
             idle_after: seconds(120),
+            starving_after: seconds(10),
             seed_pair_life: seconds(10),
             seeds_remembered_max: 200,
             liars_per_address_max: 3,
