@@ -81,7 +81,7 @@ for (const { version, role, ours, theirs, link, content, tracker } of ROWS) {
 
     const paths = films.map(({ path }) => path);
     const name = content === "one file" ? films[0].name : "Two films";
-    const torrent = await makeTorrent(name, PIECE_LENGTH, paths, at);
+    const torrent = await makeTorrent(name, PIECE_LENGTH, paths, { tracker: at });
     const options = { name, pieceLength: PIECE_LENGTH };
     const magnet =
       role === "seeds" ? (await api.seeds(us, paths, options)).magnet : await wt.seeds(them, paths, [at], options);

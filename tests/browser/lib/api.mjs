@@ -8,7 +8,8 @@
  * @property {"opfs" | "memory"} [storage]
  * @property {boolean} [transferChannels]
  * @property {string[]} [trackers]
- * @property {object[]} [iceServers]
+ * @property {RTCIceServer[]} [iceServers]
+ * @property {RTCIceTransportPolicy} [iceTransportPolicy]
  */
 
 /**
@@ -82,19 +83,20 @@ export async function chooses(person, paths) {
 /**
  * Adds a torrent, and plays its first file if asked.
  * @param {Person} person
- * @param {string | Uint8Array} source a magnet link, an info hash, or a `.torrent` file's bytes
- * @param {{ play?: boolean }} [options]
+ * @param {string | Uint8Array} source magnet link, info hash, or the bytes of a `.torrent` file
+ * @param {{ play?: boolean, file?: number, webSeeds?: string[] }} [options] `file`: which one to play
  */
-export async function adds(person, source, { play = false } = {}) {
-  await person.page.evaluate(addTorrent, typeof source === "string" ? source : [...source], play);
+export async function adds(person, source, { play = false, file = 0, webSeeds } = {}) {
+  const plain = typeof source === "string" ? source : [...source];
+  await person.page.evaluate(addTorrent, plain, play ? file : -1, webSeeds && { webSeeds });
 }
 
-/** Runs in the page. @param {string | number[]} source @param {boolean} play */
-async function addTorrent(source, play) {
+/** Runs in the page. @param {string | number[]} source @param {number} file to play; -1: none @param {object} [options] */
+async function addTorrent(source, file, options) {
   const { me } = /** @type {any} */ (window);
   const { times } = me;
   times.addedAt = performance.now();
-  const torrent = await me.client.add(typeof source === "string" ? source : Uint8Array.from(source));
+  const torrent = await me.client.add(typeof source === "string" ? source : Uint8Array.from(source), options);
   me.torrent = torrent;
   torrent.addEventListener("peer", () => (times.connectedAt ||= performance.now()));
   for (const type of ["warning", "error"]) {
@@ -104,7 +106,7 @@ async function addTorrent(source, play) {
     () => (times.doneAt = performance.now()),
     () => {},
   );
-  const started = torrent.ready.then(() => play && torrent.files[0].play(me.video));
+  const started = torrent.ready.then(() => file >= 0 && torrent.files[file].play(me.video));
   started.catch((/** @type {any} */ error) =>
     me.events.push({ type: "play", code: error.code, message: error.message }),
   );

@@ -7,6 +7,8 @@ import { Closers } from "./cleanup.mjs";
 import { arrive } from "./people.mjs";
 import { startTracker, startSwarmreel } from "./server.mjs";
 import { startPages } from "./static.mjs";
+import { startTurn } from "./turn.mjs";
+import { startWeb } from "./web.mjs";
 
 /** @typedef {import("./people.mjs").Person} Person */
 /** @typedef {import("./people.mjs").Kind} Kind */
@@ -34,6 +36,11 @@ export class Stage {
     return this.#keep(await startTracker());
   }
 
+  /** A TURN server with one user. */
+  async turn() {
+    return this.#keep(await startTurn());
+  }
+
   /** aquatic_ws. */
   async aquatic() {
     return this.#keep(await startAquatic());
@@ -42,6 +49,11 @@ export class Stage {
   /** The test's own pages: webtorrent and the bare channel. */
   async pages() {
     return this.#keep(await startPages());
+  }
+
+  /** A web server of another origin, with files. @param {Parameters<typeof startWeb>} args */
+  async web(...args) {
+    return this.#keep(await startWeb(...args));
   }
 
   /** @template {{ close(): unknown }} T @param {T} thing @returns {T} */

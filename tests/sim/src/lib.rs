@@ -23,4 +23,5 @@ pub mod signal;
 pub mod store;
 pub mod trace;
 pub mod villain;
+pub mod web;
 pub mod world;

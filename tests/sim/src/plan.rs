@@ -12,6 +12,7 @@ use crate::net::Path;
 use crate::signal::Uptime;
 use crate::store::DiskPlan;
 use crate::villain::Habit;
+use crate::web::WebPlan;
 use swarmreel::rng::Rng;
 
 /// What is shared.
@@ -88,6 +89,8 @@ pub struct Plan {
     pub trackers: Vec<Uptime>,
     /// Of a hundred attempts to connect, so many fail.
     pub ice_failures: u8,
+    /// The web seeds, whom those who download know.
+    pub web: Vec<WebPlan>,
     /// Everyone.
     pub peers: Vec<PeerPlan>,
     /// By then everyone honest must be done, in virtual time.
@@ -155,6 +158,7 @@ impl Plan {
             piece_length: 64 << 10,
             trackers: vec![Uptime::Always],
             ice_failures: 0,
+            web: Vec::new(),
             peers: Vec::new(),
             patience: Duration::from_secs(600),
         }
@@ -276,6 +280,7 @@ impl Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "seed {}: {:?} in pieces of {}", self.seed, self.source, self.piece_length)?;
         write!(f, "; trackers {:?}; {} % of connections fail", self.trackers, self.ice_failures)?;
+        self.web.iter().try_for_each(|web| write!(f, "; {web:?}"))?;
         self.peers.iter().enumerate().try_for_each(|(index, peer)| write!(f, "; {index}: {peer}"))
     }
 }

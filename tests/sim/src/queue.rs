@@ -11,6 +11,7 @@ use swarmreel::time::Moment;
 use crate::fact::Fact;
 use crate::net::Transit;
 use crate::signal::Signal;
+use crate::web::Delivery;
 
 /// One engine, from its start to its end. A reloaded peer is a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +32,8 @@ pub enum Event {
     Net(Transit),
     /// Something happens at a tracker, or on the way there.
     Signal(Signal),
+    /// Something comes from a web server.
+    Web(Delivery),
     /// A screen looks at its clock.
     Tick(NodeId),
     /// A person jumps to another place of the film: the index of the jump in the plan.

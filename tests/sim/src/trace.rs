@@ -42,6 +42,7 @@ impl Trace {
     pub fn fact(&mut self, now: Moment, node: NodeId, fact: &Fact) {
         match fact {
             Fact::LinkData(link, bytes) => self.bytes(now, node, &("data", link), bytes),
+            Fact::FetchData(fetch, bytes) => self.bytes(now, node, &("fetched", fetch), bytes),
             Fact::Loaded(torrent, piece, bytes) => self.bytes(now, node, &("loaded", torrent, piece), bytes),
             Fact::StoreOpened { torrent, info, have } => {
                 self.bytes(now, node, &("opened", torrent, have), info.as_deref().unwrap_or_default());

@@ -24,6 +24,7 @@ use crate::screen::{Screen, TICK, Watched};
 use crate::signal::{self, Signaling};
 use crate::store::Store;
 use crate::trace::Trace;
+use crate::web::{self, WebServers};
 
 /// How a run went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,7 @@ pub struct World<'p> {
     queue: Queue,
     net: Net,
     signaling: Signaling,
+    web: WebServers,
     people: Vec<Person>,
     nodes: BTreeMap<NodeId, Node>,
     /// Whose node it is or was, by `NodeId`.
@@ -123,7 +125,8 @@ impl<'p> World<'p> {
             queue.after(peer.joins, Event::Join(index));
         }
         let (content, nodes, trace) = (Rc::new(content), BTreeMap::new(), Trace::default());
-        Self { plan, limits, content, queue, net, signaling, people, nodes, owners: Vec::new(), trace }
+        let web = WebServers::new(&plan.web, Rc::clone(&content));
+        Self { plan, limits, content, queue, net, signaling, web, people, nodes, owners: Vec::new(), trace }
     }
 
     fn run_until_all_are_done(&mut self) {
@@ -148,6 +151,11 @@ impl<'p> World<'p> {
                 }
             }
             Event::Signal(signal) => self.signaling.step(signal, &mut self.queue),
+            Event::Web(delivery) => {
+                if let Some((id, fact)) = self.web.step(delivery, &mut self.queue) {
+                    self.tell(id, fact);
+                }
+            }
             Event::Tick(id) => self.tick(id),
             Event::Seek(id, jump) => self.jump(id, jump),
         }
@@ -175,8 +183,8 @@ impl<'p> World<'p> {
                 trackers: Vec::new(),
                 super_seed: plan.super_seeds,
             },
-            Origin::Torrent => add(Named::Torrent(self.content.metainfo.to_torrent())),
-            Origin::Magnet => add(Named::Text(self.content.metainfo.magnet().to_string())),
+            Origin::Torrent => self.add(Named::Torrent(self.content.metainfo.to_torrent())),
+            Origin::Magnet => self.add(Named::Text(self.content.metainfo.magnet().to_string())),
         };
         let Some(Reply::Torrent(torrent)) = self.command(id, command) else { panic!("a torrent is the reply") };
         let Some(node) = self.nodes.get_mut(&id) else { return };
@@ -193,6 +201,11 @@ impl<'p> World<'p> {
             self.queue.after(TICK, Event::Tick(id));
             self.settle(id);
         }
+    }
+
+    fn add(&self, source: Named) -> Command {
+        let web_seeds = (0..self.plan.web.len()).map(web::url).collect();
+        Command::Add { source, trackers: Vec::new(), web_seeds }
     }
 
     /// A person's wish. What follows from it waits for `settle`.
@@ -244,6 +257,7 @@ impl<'p> World<'p> {
         self.nodes.remove(&id);
         self.net.leave(id, silently, &mut self.queue);
         self.signaling.leave(id, silently, &mut self.queue);
+        self.web.leave(id);
         self.people[peer].store.reload();
         if let Some(back) = back {
             self.queue.after(back, Event::Join(peer));
@@ -325,6 +339,7 @@ impl<'p> World<'p> {
             let node = &self.nodes[&id];
             assert_eq!(self.net.ends_of(id), [], "peer {} left connections behind", node.peer);
             assert!(node.sockets.is_empty(), "peer {} left sockets behind", node.peer);
+            assert!(self.web.is_idle(id), "peer {} left fetches behind", node.peer);
             assert!(self.people[node.peer].store.is_closed(), "peer {} left its store open", node.peer);
         }
         for (plan, person) in self.plan.peers.iter().zip(&self.people).filter(|(plan, _)| plan.is_honest()) {
@@ -335,8 +350,4 @@ impl<'p> World<'p> {
         let peers = self.people.iter().map(|person| person.outcome.clone()).collect();
         Report { trace: self.trace.digest(), steps: self.trace.steps(), took, peers }
     }
-}
-
-fn add(source: Named) -> Command {
-    Command::Add { source, trackers: Vec::new() }
 }

@@ -75,6 +75,8 @@ impl World<'_> {
                 self.connect(id, action);
             }
             Action::Send { link, bytes } => self.send(id, link, bytes),
+            Action::Fetch { fetch, url, range } => self.web.fetch((id, fetch), &url, range, &mut self.queue),
+            Action::CancelFetch(fetch) => self.web.cancel((id, fetch)),
             Action::OpenStore { .. }
             | Action::SizeStore { .. }
             | Action::Store { .. }
