@@ -445,11 +445,11 @@ fn read_from(world: &mut World, offset: u64) {
 
 #[test]
 fn what_is_waited_for_does_not_wait_for_what_is_fetched() {
-    let length = 40 * MIB;
+    let length = 24 * MIB;
     let mut world =
         World::new(&[("f", length)], 65_536, &["http://a.test/f"]).serve("http://a.test/f", 0..length, Habit::Good);
     world.run(1);
-    for offset in [20 * MIB, 5 * MIB, 33 * MIB] {
+    for offset in [12 * MIB, 5 * MIB, 20 * MIB] {
         let (piece, before) = (offset as u32 / 65_536, world.requests.len());
         if world.stored.contains_key(&piece) {
             continue;
@@ -465,7 +465,7 @@ fn what_is_waited_for_does_not_wait_for_what_is_fetched() {
 
 #[test]
 fn no_more_is_fetched_than_memory_holds_while_the_disk_is_stuck() {
-    let length = 160 * MIB;
+    let length = 80 * MIB;
     let mut world =
         World::new(&[("f", length)], 1 << 20, &["http://a.test/f"]).serve("http://a.test/f", 0..length, Habit::Good);
     world.stores = false;
