@@ -99,6 +99,9 @@ pub enum Input<'a> {
     /// `Engine::wake_at` has come.
     Wake,
 
+    /// The machine has another network, or has one again: addresses may have changed, and connections may be dead.
+    NetworkChanged,
+
     /// A tracker's WebSocket is open.
     SocketOpened(SocketId),
     /// A text message from a tracker.
@@ -125,6 +128,13 @@ pub enum Input<'a> {
         link: LinkId,
         /// `bufferedAmount`, bytes.
         buffered: usize,
+    },
+    /// ICE gets no answers from the other side for now (`disconnected`), or gets them again.
+    LinkReachable {
+        /// Which link.
+        link: LinkId,
+        /// It gets answers.
+        reachable: bool,
     },
     /// The connection failed or closed, or could not be made.
     LinkClosed(LinkId),

@@ -12,6 +12,8 @@ export interface Options {
   trackers?: string[];
   /** By default those of `/config.json`. */
   iceServers?: RTCIceServer[];
+  /** `relay`: connect by TURN servers only, so that no peer and no tracker's user learns this machine's address. */
+  iceTransportPolicy?: RTCIceTransportPolicy;
   /** Where pieces are kept; `opfs` (the default) where the browser has it. */
   storage?: "opfs" | "memory";
   /** `false` keeps data channels on the page, as browsers that can't move them do. */

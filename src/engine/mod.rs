@@ -3,12 +3,17 @@
 //! Invariant: only this module fills the output queue; everything that happens is an input, a command, or a `Wake`.
 
 mod announce;
+mod budget;
 mod links;
+mod network;
+mod relay;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use budget::Memory;
 use links::{Links, Stage, TrackerId};
+use network::Clock;
 
 use crate::ids::{InfoHash, PeerId, PlayId, ReadId, TorrentId};
 pub use crate::input::{Answer, Command, FetchFailure, Input, Reply, Source};
@@ -46,10 +51,17 @@ pub struct Engine {
     rng: Rng,
     /// Our id in handshakes.
     peer_id: PeerId,
+    clock: Clock,
+    /// The engine's own time.
     now: Moment,
+    /// When the network changed last.
+    network_at: Option<Moment>,
     torrents: BTreeMap<TorrentId, Torrent>,
     trackers: BTreeMap<TrackerId, Session>,
     links: Links,
+    memory: Memory,
+    /// Torrents whose users know that no relay was found.
+    relay_missed: BTreeSet<TorrentId>,
     plays: BTreeMap<PlayId, TorrentId>,
     reads: BTreeMap<ReadId, TorrentId>,
     next_tracker: TrackerId,
@@ -74,10 +86,14 @@ impl Engine {
             limits,
             rng,
             peer_id,
+            clock: Clock::new(now),
             now,
+            network_at: None,
             torrents: BTreeMap::new(),
             trackers: BTreeMap::new(),
             links: Links::default(),
+            memory: Memory::default(),
+            relay_missed: BTreeSet::new(),
             plays: BTreeMap::new(),
             reads: BTreeMap::new(),
             next_tracker: 0,
@@ -95,8 +111,7 @@ impl Engine {
     /// # Errors
     /// The wish makes no sense, or is over a limit; nothing has changed.
     pub fn command(&mut self, now: Moment, command: Command) -> Result<Reply, CommandError> {
-        self.now = now;
-        self.stirred = true;
+        let now = self.begin_turn(now);
         let reply = match command {
             Command::Add { source, trackers, web_seeds } => {
                 self.add(now, source, &trackers, &web_seeds).map(Reply::Torrent)
@@ -138,10 +153,11 @@ impl Engine {
 
     /// Takes in a fact.
     pub fn handle(&mut self, now: Moment, input: Input<'_>) {
-        self.now = now;
-        self.stirred = true;
+        let now = self.begin_turn(now);
         match input {
             Input::Wake => self.wake(now),
+            Input::NetworkChanged => self.network_changed(now),
+            Input::LinkReachable { link, reachable } => self.link_reachable(now, link, reachable),
             Input::SocketOpened(socket) => self.socket_opened(now, socket),
             Input::SocketText(socket, text) => self.socket_text(now, socket, text),
             Input::SocketClosed(socket) => self.socket_closed(now, socket),
@@ -183,7 +199,7 @@ impl Engine {
                 return self.with_play(play, |torrent| torrent.media_support(play, playable));
             }
             Input::Position { play, time, .. } => {
-                return self.with_play(play, |torrent| torrent.position(play, time));
+                return self.with_play(play, |torrent| torrent.position(now, play, time));
             }
             Input::Seek { play, to } => return self.with_play(play, |torrent| torrent.seek(now, play, to)),
         }
@@ -211,13 +227,14 @@ impl Engine {
             return None;
         }
         if self.torrents.values().any(Torrent::is_checking) {
-            return Some(self.now);
+            return Some(self.clock.for_driver(self.now));
         }
         let connects = self.trackers.values().filter_map(Session::connect_at);
         let hashes = || self.torrents.values().map(Torrent::info_hash);
         let dues = self.trackers.values().flat_map(|session| hashes().filter_map(|hash| session.due_at(hash)));
         // What is overdue waits for an offer, and is looked at with every tick.
-        connects.chain(dues).filter(|at| *at > self.now).chain([self.tick_at]).min()
+        let next = connects.chain(dues).filter(|at| *at > self.now).chain([self.tick_at]).min();
+        next.map(|at| self.clock.for_driver(at))
     }
 
     fn wake(&mut self, now: Moment) {
@@ -327,6 +344,7 @@ impl Engine {
         self.with_torrent(id, Torrent::stop_fetching);
         let links: Vec<_> = self.links.of(id).map(|(link, _)| link).collect();
         links.into_iter().for_each(|link| self.close_link(link));
+        self.relay_missed.remove(&id);
         self.plays.retain(|_, torrent| *torrent != id);
         self.reads.retain(|_, torrent| *torrent != id);
         self.torrents.remove(&id);
@@ -342,7 +360,8 @@ impl Engine {
         }
         let play = PlayId(self.mint());
         self.plays.insert(play, id);
-        self.with_torrent(id, |torrent| torrent.play(play, file));
+        let now = self.now;
+        self.with_torrent(id, |torrent| torrent.play(now, play, file));
         Ok(Reply::Play(play))
     }
 
@@ -377,7 +396,9 @@ impl Engine {
     fn collect(&mut self, id: TorrentId) {
         let Some(torrent) = self.torrents.get_mut(&id) else { return };
         self.outputs.extend(torrent.drain());
-        for link in torrent.take_closed() {
+        let (judged, closed) = (torrent.take_judged(), torrent.take_closed());
+        self.remember(id, judged);
+        for link in closed {
             self.links.remove(link);
         }
     }
@@ -387,7 +408,7 @@ impl Engine {
     /// What may be shown of a torrent.
     pub fn stats(&self, now: Moment, id: TorrentId) -> Option<Stats> {
         let torrent = self.torrents.get(&id)?;
-        let mut stats = torrent.stats(now);
+        let mut stats = torrent.stats(self.clock.read(now));
         let standings: Vec<bool> =
             self.trackers.values().filter_map(|session| session.works_for(torrent.info_hash())).collect();
         stats.trackers = standings.len();

@@ -18,6 +18,8 @@ export interface FromPage {
   position: { play: number; time: number; bufferedTo: number };
   seek: { play: number; to: number };
 
+  networkChanged: {};
+
   channel: { link: number; channel: RTCDataChannel };
   spare: { channel: RTCDataChannel };
   spareTaken: { link: number };
@@ -25,12 +27,14 @@ export interface FromPage {
   linkOpened: { link: number };
   linkData: { link: number; bytes: Uint8Array };
   linkBuffered: { link: number; buffered: number };
+  /** ICE gets no answers from the other side for now, or gets them again. */
+  linkReachable: { link: number; reachable: boolean };
   linkClosed: { link: number };
   offerReady: { link: number; sdp: string };
   answerReady: { link: number; sdp: string };
 
   /** Heard by worker.js alone, first of all. */
-  start: { trackers: string[]; persistent: boolean };
+  start: { trackers: string[]; persistent: boolean; relayOnly: boolean };
 }
 
 /** What may be chosen about a new torrent. */

@@ -11,6 +11,7 @@
 import { Connections } from "./rtc.js";
 import { Engine } from "./engine.js";
 import { SwarmreelError } from "./error.js";
+import { Network } from "./network.js";
 import { Torrent, TorrentFile } from "./torrent.js";
 
 export { SwarmreelError, Torrent, TorrentFile };
@@ -23,6 +24,8 @@ export { SwarmreelError, Torrent, TorrentFile };
  * @typedef {object} Options
  * @property {string[]} [trackers] `ws:` or `wss:` URLs; by default the page's own host
  * @property {RTCIceServer[]} [iceServers] by default those of `/config.json`
+ * @property {RTCIceTransportPolicy} [iceTransportPolicy] `relay`: connect by TURN servers only, so that no peer and no
+ *   tracker's user learns this machine's address
  * @property {"opfs" | "memory"} [storage] where pieces are kept; `opfs` (the default) where the browser has it
  * @property {boolean} [transferChannels] `false` keeps data channels on the page, as browsers that can't move them do
  */
@@ -50,6 +53,10 @@ export class Swarmreel {
   #engine;
   /** @type {Connections | undefined} */
   #connections;
+  #network = new Network(() => {
+    this.#connections?.renew();
+    this.#engine.tell("networkChanged", {});
+  });
   /** @type {Map<number, Torrent>} */
   #torrents = new Map();
   /** @type {Map<number, { torrent: Torrent, player: import("./player.js").Player }>} */
@@ -69,14 +76,16 @@ export class Swarmreel {
     }
     const trackers = options.trackers ?? [ownTracker()];
     const persistent = (options.storage ?? "opfs") === "opfs";
+    const { iceTransportPolicy = "all", transferChannels = true } = options;
     const client = new Swarmreel(trackers);
     const [iceServers, { bufferLow }] = await Promise.all([
       options.iceServers ?? configuredIceServers(),
-      client.#engine.start({ trackers, persistent }),
+      client.#engine.start({ trackers, persistent, relayOnly: iceTransportPolicy === "relay" }),
     ]);
-    const transferChannels = options.transferChannels ?? true;
-    client.#connections = new Connections(client.#engine.tell, { iceServers, bufferLow, transferChannels });
+    const rtc = { iceServers, iceTransportPolicy };
+    client.#connections = new Connections(client.#engine.tell, { rtc, bufferLow, transferChannels });
     client.#connections.warmUp();
+    client.#network.watch();
     addEventListener("pagehide", client.#leave);
     return client;
   }
@@ -165,6 +174,7 @@ export class Swarmreel {
 
   /** @param {SwarmreelError} error */
   #end(error) {
+    this.#network.end();
     this.#connections?.end();
     for (const { player } of [...this.#plays.values()]) player.close(error);
     for (const { reader } of [...this.#reads.values()]) reader.fail(error);

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gloo_timers::callback::{Interval, Timeout};
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{ArrayBuffer, Date, Uint8Array};
 use swarmreel::engine::{Engine, Input, Limits, Output};
 use swarmreel::ids::{LinkId, TorrentId};
 use swarmreel::time::Moment;
@@ -55,10 +55,10 @@ pub(crate) struct Driver {
 }
 
 /// Starts the worker's engine. The limit is what `Limits::link_buffer_low` says.
-pub(crate) fn start(seed: [u8; 32], trackers: &[String], persistent: bool) -> usize {
+pub(crate) fn start(seed: [u8; 32], trackers: &[String], persistent: bool, relay_only: bool) -> usize {
     let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
     let clock = Clock::new(&scope);
-    let limits = Limits::default();
+    let limits = Limits { relay_only, ..Limits::default() };
     let mut driver = Driver {
         engine: Engine::new(limits.clone(), seed, clock.now()),
         limits,
@@ -215,6 +215,9 @@ impl Driver {
     }
 
     fn tick(&mut self) {
+        if self.clock.has_slept() {
+            self.input(Input::NetworkChanged);
+        }
         for (link, buffered) in self.links.drained(self.limits.link_buffer_low) {
             self.input(Input::LinkDrained { link, buffered });
         }
@@ -231,17 +234,28 @@ impl Driver {
     }
 }
 
+/// Where `performance.now()` stands still in a sleep, the time of day tells of one this long, ms.
+const SLEEP_MIN: f64 = 30_000.0;
+
 /// `performance.now()`, as microseconds since the start.
 struct Clock {
     performance: Performance,
     start: f64,
+    /// Milliseconds by which the time of day is ahead of `performance.now()`, when last looked at.
+    ahead: f64,
 }
 
 impl Clock {
     fn new(scope: &DedicatedWorkerGlobalScope) -> Self {
         let performance = scope.performance().expect("a worker has a clock");
         let start = performance.now();
-        Self { performance, start }
+        Self { performance, start, ahead: Date::now() - start }
+    }
+
+    /// The time of day has left the clock behind since last asked: the machine slept, or somebody set the time.
+    fn has_slept(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.ahead, Date::now() - self.performance.now());
+        self.ahead - before > SLEEP_MIN
     }
 
     fn now(&self) -> Moment {

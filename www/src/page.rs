@@ -50,6 +50,8 @@ impl Driver {
             }),
             FromPage::Seek { play, to } => self.input(Input::Seek { play: PlayId(play), to: seconds(to) }),
 
+            FromPage::NetworkChanged {} => self.input(Input::NetworkChanged),
+
             FromPage::Channel { link, channel } => {
                 self.links.attach(LinkId(link), channel, self.limits.link_buffer_low);
                 self.tell_if_ready(LinkId(link));
@@ -61,6 +63,9 @@ impl Driver {
             FromPage::LinkData { link, bytes } => self.link_data(LinkId(link), &bytes),
             FromPage::LinkBuffered { link, buffered } => {
                 self.input(Input::LinkDrained { link: LinkId(link), buffered });
+            }
+            FromPage::LinkReachable { link, reachable } => {
+                self.input(Input::LinkReachable { link: LinkId(link), reachable });
             }
             FromPage::LinkClosed { link } => self.link_closed(LinkId(link)),
             FromPage::OfferReady { link, sdp } => self.input(Input::OfferReady(LinkId(link), &sdp)),

@@ -77,6 +77,9 @@ pub(crate) enum FromPage {
         to: f64,
     },
 
+    /// The machine has another network, or has one again.
+    NetworkChanged {},
+
     /// The data channel of a link, transferred.
     Channel {
         link: u32,
@@ -107,6 +110,10 @@ pub(crate) enum FromPage {
     LinkBuffered {
         link: u32,
         buffered: usize,
+    },
+    LinkReachable {
+        link: u32,
+        reachable: bool,
     },
     LinkClosed {
         link: u32,

@@ -9,6 +9,9 @@ use crate::process::{cargo, command, find, output, root, run};
 /// The oldest Node that runs the tests.
 const NODE_MAJOR_MIN: u32 = 20;
 
+/// The TURN server of the tests, which the package also sets up as a service of the machine: nobody asked for that.
+const TURN: &str = "coturn";
+
 /// A program that the browser tests drive. `tests/browser/lib/people.mjs` looks for browsers in the same places.
 struct Program {
     /// The variable that holds its path.
@@ -19,7 +22,7 @@ struct Program {
     package: &'static str,
 }
 
-const BROWSER_PROGRAMS: [Program; 3] = [
+const BROWSER_PROGRAMS: [Program; 4] = [
     Program {
         variable: Some("CHROMIUM_BIN"),
         names: &["chromium", "chromium-browser", "google-chrome"],
@@ -27,6 +30,7 @@ const BROWSER_PROGRAMS: [Program; 3] = [
     },
     Program { variable: Some("FIREFOX_BIN"), names: &["firefox-esr", "firefox"], package: "firefox-esr" },
     Program { variable: None, names: &["ffmpeg"], package: "ffmpeg" },
+    Program { variable: None, names: &["turnserver"], package: TURN },
 ];
 
 impl Program {
@@ -80,7 +84,7 @@ pub(crate) fn node_packages() -> Result<()> {
     run(command("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder))
 }
 
-/// Browsers and ffmpeg.
+/// Browsers, ffmpeg, and a TURN server.
 pub(crate) fn browsers() -> Result<()> {
     let mut packages = Vec::new();
     for program in &BROWSER_PROGRAMS {
@@ -97,5 +101,10 @@ pub(crate) fn browsers() -> Result<()> {
     }
     run(command("apt-get").arg("update"))?;
     let install = ["install", "--yes", "--no-install-recommends"];
-    run(command("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install).args(&packages))
+    run(command("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install).args(&packages))?;
+    if packages.contains(&TURN) && find("systemctl").is_some() {
+        // Where no systemd runs, `--now` has nothing to stop, and says so.
+        _ = output(command("systemctl").args(["disable", "--now", TURN]));
+    }
+    Ok(())
 }

@@ -51,9 +51,10 @@ impl<F: Fn(Piece) -> bool> Runner<'_, F> {
         }
         let geometry = self.pieces.geometry();
         let may_begin = |piece: &Piece| scope == Scope::All || self.pieces.status(*piece) == Status::Partial;
-        let ahead = self.wishes.ahead.iter().cloned().flatten().filter_map(|index| geometry.piece(index));
-        let rest = self.pieces.rarest().chain(self.pieces.partials()).filter(|_| self.wishes.rest);
-        ahead.chain(rest).filter(may_begin).find_map(first)
+        let next = self.wishes.soon.iter().chain(&self.wishes.ahead).cloned().flatten();
+        let rest = self.pieces.suspects().chain(self.pieces.rarest()).chain(self.pieces.begun());
+        let rest = rest.filter(|_| self.wishes.rest);
+        next.filter_map(|index| geometry.piece(index)).chain(rest).filter(may_begin).find_map(first)
     }
 
     fn extend(&self, start: Block, bytes_wanted: u64) -> Vec<Block> {
@@ -81,8 +82,8 @@ impl<F: Fn(Piece) -> bool> Runner<'_, F> {
     }
 
     fn is_wished(&self, piece: Piece) -> bool {
-        let ahead = || self.wishes.ahead.iter().any(|range| range.contains(&piece.index()));
-        self.wishes.rest || ahead() || self.wishes.urgent.contains(&piece)
+        let mut next = self.wishes.soon.iter().chain(&self.wishes.ahead);
+        self.wishes.rest || next.any(|range| range.contains(&piece.index())) || self.wishes.urgent.contains(&piece)
     }
 
     /// The blocks of a piece that may be asked of the web seed now, in order.
@@ -90,12 +91,12 @@ impl<F: Fn(Piece) -> bool> Runner<'_, F> {
         if self.pieces.has(piece) || !(self.has)(piece) {
             return Vec::new();
         }
-        let mut blocks = self.pieces.free_blocks(piece, self.link);
+        let mut blocks: Vec<Block> = self.pieces.free_blocks(piece, self.link, self.now).collect();
         if self.pieces.status(piece) == Status::Partial && self.wishes.urgent.contains(&piece) {
             let raced = self.raced.contains(&piece);
-            let late = |at: Moment| self.now.since(at) >= self.late;
-            let asked = self.pieces.asked_blocks(piece, self.link).into_iter();
-            blocks.extend(asked.filter(|(_, at, links)| *links < 2 && (raced || late(*at))).map(|(block, ..)| block));
+            let late = |at: Moment| raced || self.now.since(at) >= self.late;
+            let asked = self.pieces.once_asked(piece, self.link).into_iter();
+            blocks.extend(asked.filter(|(.., at)| late(*at)).map(|(block, ..)| block));
             blocks.sort_unstable();
         }
         blocks
@@ -140,7 +141,7 @@ mod tests {
             (0..2).for_each(|block| pieces.ask(geometry.block(piece(index as u32), block).unwrap(), link, NOW));
         }
         let urgent = urgent.iter().map(|index| piece(*index)).collect();
-        let wishes = Wishes { urgent, ahead: vec![ahead], rest: true };
+        let wishes = Wishes { urgent, soon: vec![], ahead: vec![ahead], rest: true };
         let raced = raced.iter().map(|index| piece(*index)).collect();
         let late = Duration::from_secs(1);
         let has = |piece: Piece| piece.index() != 9;

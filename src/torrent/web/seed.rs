@@ -126,6 +126,12 @@ impl WebSeed {
         self.failures == 1
     }
 
+    /// It may be asked at once.
+    pub(super) fn wake(&mut self) {
+        self.failures = 0;
+        self.rests_until = Moment(0);
+    }
+
     /// What may be shown.
     pub(super) fn stats(&self, now: Moment, fetching: bool) -> WebSeedStats {
         let state = match self {

@@ -8,7 +8,8 @@
  * @property {"opfs" | "memory"} [storage]
  * @property {boolean} [transferChannels]
  * @property {string[]} [trackers]
- * @property {object[]} [iceServers]
+ * @property {RTCIceServer[]} [iceServers]
+ * @property {RTCIceTransportPolicy} [iceTransportPolicy]
  */
 
 /**

@@ -6,6 +6,7 @@ import { Closers } from "./cleanup.mjs";
 import { arrive } from "./people.mjs";
 import { startTracker, startSwarmreel } from "./server.mjs";
 import { startPages } from "./static.mjs";
+import { startTurn } from "./turn.mjs";
 import { startWeb } from "./web.mjs";
 
 /** @typedef {import("./people.mjs").Person} Person */
@@ -32,6 +33,11 @@ export class Stage {
   /** The `bittorrent-tracker` package's server. */
   async tracker() {
     return this.#keep(await startTracker());
+  }
+
+  /** A TURN server with one user. */
+  async turn() {
+    return this.#keep(await startTurn());
   }
 
   /** The test's own pages: webtorrent and the bare channel. */
