@@ -40,10 +40,10 @@ pub(super) enum Scope {
 impl<F: Fn(Piece) -> bool> Runner<'_, F> {
     /// The next run: to the end of the piece in which it reaches `bytes_wanted`. Empty if there is nothing to fetch.
     pub(super) fn run(&self, scope: Scope, bytes_wanted: u64) -> Vec<Block> {
-        self.start(scope).map(|start| self.extend(start, bytes_wanted)).unwrap_or_default()
+        self.start(scope, bytes_wanted).map(|start| self.extend(start, bytes_wanted)).unwrap_or_default()
     }
 
-    fn start(&self, scope: Scope) -> Option<Block> {
+    fn start(&self, scope: Scope, bytes_wanted: u64) -> Option<Block> {
         let first = |piece: Piece| self.askable(piece).first().copied();
         let urgent = self.wishes.urgent.iter().copied().find_map(first);
         if urgent.is_some() || scope == Scope::Urgent {
@@ -52,9 +52,20 @@ impl<F: Fn(Piece) -> bool> Runner<'_, F> {
         let geometry = self.pieces.geometry();
         let may_begin = |piece: &Piece| scope == Scope::All || self.pieces.status(*piece) == Status::Partial;
         let next = self.wishes.soon.iter().chain(&self.wishes.ahead).cloned().flatten();
+        let next = next.filter_map(|index| geometry.piece(index)).filter(may_begin).find_map(first);
         let rest = self.pieces.suspects().chain(self.pieces.rarest()).chain(self.pieces.begun());
-        let rest = rest.filter(|_| self.wishes.rest);
-        next.filter_map(|index| geometry.piece(index)).chain(rest).filter(may_begin).find_map(first)
+        let mut rest = rest.filter(|_| self.wishes.rest).filter(may_begin);
+        next.or_else(|| rest.find_map(first).map(|block| self.back(block, bytes_wanted)))
+    }
+
+    /// The start of the gap that a block is in, if a run from there reaches the block: small gaps make small requests.
+    fn back(&self, block: Block, bytes_wanted: u64) -> Block {
+        let geometry = self.pieces.geometry();
+        let near = |piece: &Piece| geometry.offset(block.piece) - geometry.offset(*piece) < bytes_wanted;
+        let before = (0..block.piece.index()).rev().filter_map(|index| geometry.piece(index)).take_while(near);
+        let gap = before.take_while(|piece| self.pieces.status(*piece) == Status::Missing && (self.has)(*piece));
+        let first = gap.last().map_or(block, Piece::first_block);
+        if self.pieces.free_blocks(first.piece, self.link, self.now).next() == Some(first) { first } else { block }
     }
 
     fn extend(&self, start: Block, bytes_wanted: u64) -> Vec<Block> {
