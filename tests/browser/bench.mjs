@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { bars, bestChannel, median, rounded } from "./bench/bars.mjs";
 import { channel, swarmreel, webtorrent } from "./bench/contenders.mjs";
 import { play, transfer } from "./bench/measure.mjs";
+import { webSeedAndPeer } from "./bench/webseed.mjs";
 import { media, randomMegabytes } from "./lib/media.mjs";
 
 const HELP = `usage: node bench.mjs [--runs N] [--quick] [--only NAME[,NAME]] [--megabytes N] [--large N]
@@ -80,6 +81,8 @@ async function playRound(samples, plan, round) {
     if (!contender.plays) continue;
     const shown = await measured(`[${round + 1}/${plan.runs}] play`, contender, () => play(contender, film));
     record(samples, contender.name, shown);
+    const served = () => webSeedAndPeer(contender, file);
+    record(samples, contender.name, await measured(`[${round + 1}/${plan.runs}] web seed`, contender, served));
   }
 }
 
