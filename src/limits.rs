@@ -131,6 +131,8 @@ pub struct Limits {
     pub has_resets_max: u32,
     /// A cancelled block is not asked of the same link again for this long: it may be on its way.
     pub cancelled_life: Duration,
+    /// A cancelled block that comes within this long was on its way, however slow the link is: nobody is blamed.
+    pub cancelled_memory: Duration,
     /// After an offer could not be made, none is tried for this long.
     pub offer_pause: Duration,
     /// `interested` is said again after this long without an unchoke (protocol.md §3.3).
@@ -301,6 +303,7 @@ impl Default for Limits {
             control_per_second_max: 2000,
             has_resets_max: 16,
             cancelled_life: seconds(2),
+            cancelled_memory: seconds(120),
             offer_pause: seconds(5),
             interested_again: seconds(8),
             reject_pause: Duration::from_millis(500),

@@ -64,7 +64,6 @@ impl<'a> World<'a> {
             info_hash: metainfo.info_hash,
             peer_id: PeerId([9; 20]),
             trackers: Vec::new(),
-            web_seeds: Vec::new(),
             shuffle: seed as u32,
         };
         let mut torrent = Torrent::resolve(seedling, &Limits::default());

@@ -249,9 +249,10 @@ impl<'p> World<'p> {
         self.settle(id);
     }
 
-    /// The web servers have the first content only.
+    /// The web servers have the first content only, and that as one file.
     fn add(&self, content: &Rc<Content>, source: Named) -> Command {
-        let served = if Rc::ptr_eq(content, &self.contents[0]) { self.plan.web.len() } else { 0 };
+        let has = Rc::ptr_eq(content, &self.contents[0]) && content.metainfo.files.len() == 1;
+        let served = if has { self.plan.web.len() } else { 0 };
         let web_seeds = (0..served).map(web::url).collect();
         Command::Add { source, trackers: Vec::new(), web_seeds }
     }
