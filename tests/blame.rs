@@ -264,9 +264,9 @@ fn seek_storms_and_comings_and_goings_get_no_honest_peer_banned() {
     for seed in 0..1000 {
         let mut world = World::new(seed, &content, &metainfo);
         HONEST.iter().for_each(|name| {
-            world.join_with(*name, 0, 4);
+            world.join_with(*name, 0, 2);
         });
-        world.join_with(66, 60, 4);
+        world.join_with(66, 60, 2);
         world.torrent.play(world.now, PLAY, None);
         world.settle();
         world.run(|world| match world.below(30) {
@@ -280,7 +280,7 @@ fn seek_storms_and_comings_and_goings_get_no_honest_peer_banned() {
                 let link = links[world.below(links.len() as u64) as usize];
                 let (name, lies) = (world.peers[&link].id.0[0], world.peers[&link].lies);
                 world.leave(link);
-                world.join_with(name, lies, 4);
+                world.join_with(name, lies, 2);
             }
             4 => {
                 let links: Vec<LinkId> = world.peers.keys().copied().collect();
