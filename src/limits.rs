@@ -37,13 +37,15 @@ pub struct Limits {
     pub links_per_address_max: usize,
     /// A link that carried no payload for this long makes room for a newcomer where there is none (threat-model P12).
     pub idle_after: Duration,
+    /// A leecher to whom nothing has come for this long looks for others than it has met (threat-model P12).
+    pub starving_after: Duration,
     /// A link between two seeds is closed when it has carried nothing for this long.
     pub seed_pair_life: Duration,
     /// Peers remembered as seeds, which are not answered while we are one too.
     pub seeds_remembered_max: usize,
     /// Proven liars at one address after which it gets no more links: a household may have one, or two.
-    pub liars_per_address_max: u32,
-    /// Addresses of liars remembered.
+    pub liars_per_address_max: usize,
+    /// Addresses of liars remembered, and of closed links, whose peers may yet be proven liars.
     pub addresses_remembered_max: usize,
     /// Remote offers being answered, of one torrent (threat-model W2; libtorrent's number).
     pub answering_per_torrent_max: usize,
@@ -101,7 +103,7 @@ pub struct Limits {
     pub announce_interval_max: Duration,
     /// Shortest time between announces that nothing urges: the good manners of public trackers.
     pub announce_interval_min: Duration,
-    /// The same for a leecher that has lost its last peer.
+    /// The same for a leecher that has lost its last peer, or has met only few, and nobody of use.
     pub announce_again: Duration,
     /// First wait before a tracker is connected again; doubles, with jitter.
     pub reconnect_min: Duration,
@@ -201,6 +203,28 @@ pub struct Limits {
     /// Bytes of stored pieces hashed in one go after a restart, so that the worker stays responsive.
     pub check_bytes_at_once: usize,
 
+    /// Fetches at once of one web seed (webtorrent.js's number), more than one only for what is urgent.
+    pub web_fetches_max: usize,
+    /// Bytes of consecutive pieces fetched at a time from a web seed that has yet to show what it can.
+    pub web_run_bytes_min: u64,
+    /// And from one that is fast: a request is cheap against this, and what is begun stays in memory.
+    pub web_run_bytes_max: u64,
+    /// Between the two, so much of a web seed's rate is fetched at a time: it can't be turned to something else meanwhile
+    /// but by breaking off.
+    pub web_run_span: Duration,
+    /// The next run begins when this much of a web seed's rate is left of the last: a request takes a round trip.
+    pub web_overlap: Duration,
+    /// Bytes of a file that are read for nothing to get at what follows, where a server can't serve parts.
+    pub web_skip_bytes_max: u64,
+    /// Bytes begun or not stored yet beyond which only what is urgent is fetched from web seeds.
+    pub web_unstored_bytes_max: usize,
+    /// A fetch that brings nothing for this long has failed.
+    pub web_stall_timeout: Duration,
+    /// A web seed that failed rests this long first; doubles, with jitter.
+    pub web_rest_min: Duration,
+    /// And this long at most.
+    pub web_rest_max: Duration,
+
     /// Media is handed to the player until it is this far ahead.
     pub play_ahead: Duration,
     /// And until this many bytes are ahead: Chrome's SourceBuffers hold 150 MB of video and 12 MB of audio.
@@ -233,6 +257,7 @@ impl Default for Limits {
             links_first: 5,
             links_per_address_max: 14,
             idle_after: seconds(120),
+            starving_after: seconds(10),
             seed_pair_life: seconds(10),
             seeds_remembered_max: 200,
             liars_per_address_max: 3,
@@ -270,7 +295,7 @@ impl Default for Limits {
             pipeline_default_max: 250,
             request_queue_max: 512,
             pipeline_span: seconds(1),
-            pipeline_span_playing: Duration::from_millis(50),
+            pipeline_span_playing: Duration::from_millis(20),
             delay_window: seconds(10),
             request_bytes_max: 128 << 10,
             control_per_second_max: 2000,
@@ -310,6 +335,16 @@ impl Default for Limits {
             partial_bytes_max: 64 << 20,
             cache_bytes_max: 32 << 20,
             check_bytes_at_once: 8 << 20,
+            web_fetches_max: 4,
+            web_run_bytes_min: 1 << 20,
+            web_run_bytes_max: 16 << 20,
+            web_run_span: seconds(4),
+            web_overlap: Duration::from_millis(300),
+            web_skip_bytes_max: 64 << 20,
+            web_unstored_bytes_max: 32 << 20,
+            web_stall_timeout: seconds(20),
+            web_rest_min: seconds(2),
+            web_rest_max: seconds(300),
             play_ahead: seconds(30),
             play_ahead_bytes: 24 << 20,
             play_comfort: seconds(8),

@@ -16,11 +16,11 @@ use links::{Links, Stage, TrackerId};
 use network::Clock;
 
 use crate::ids::{InfoHash, PeerId, PlayId, ReadId, TorrentId};
-pub use crate::input::{Command, Input, Reply, Source};
+pub use crate::input::{Answer, Command, FetchFailure, Input, Reply, Source};
 pub use crate::limits::Limits;
 use crate::magnet::Magnet;
 use crate::metainfo::Metainfo;
-pub use crate::output::{Action, Event, Output, PeerStats, Stats};
+pub use crate::output::{Action, Event, Output, PeerStats, Stats, WebSeedState, WebSeedStats};
 use crate::rng::Rng;
 use crate::time::Moment;
 use crate::torrent::{Seedling, Torrent};
@@ -113,7 +113,9 @@ impl Engine {
     pub fn command(&mut self, now: Moment, command: Command) -> Result<Reply, CommandError> {
         let now = self.begin_turn(now);
         let reply = match command {
-            Command::Add { source, trackers } => self.add(now, source, &trackers).map(Reply::Torrent),
+            Command::Add { source, trackers, web_seeds } => {
+                self.add(now, source, &trackers, &web_seeds).map(Reply::Torrent)
+            }
             Command::Seed { metainfo, trackers, super_seed } => {
                 self.seed(now, *metainfo, &trackers, super_seed).map(Reply::Torrent)
             }
@@ -168,6 +170,19 @@ impl Engine {
             }
             Input::LinkDrained { link, buffered } => {
                 return self.with_link(link, |torrent| torrent.drained(link, buffered));
+            }
+            Input::FetchAnswered { fetch, answer } => {
+                let number = fetch.number;
+                return self.with_torrent(fetch.torrent, |torrent| torrent.fetch_answered(now, number, &answer));
+            }
+            Input::FetchData(fetch, bytes) => {
+                return self.with_torrent(fetch.torrent, |torrent| torrent.fetch_data(now, fetch.number, bytes));
+            }
+            Input::FetchEnded(fetch) => {
+                self.with_torrent(fetch.torrent, |torrent| torrent.fetch_ended(now, fetch.number));
+            }
+            Input::FetchFailed(fetch, failure) => {
+                self.with_torrent(fetch.torrent, |torrent| torrent.fetch_failed(now, fetch.number, failure));
             }
             Input::StoreOpened { torrent, info, have } => {
                 self.with_torrent(torrent, |torrent| torrent.store_opened(now, info, have));
@@ -241,7 +256,13 @@ impl Engine {
         self.next_id
     }
 
-    fn add(&mut self, now: Moment, source: Source, trackers: &[String]) -> Result<TorrentId, CommandError> {
+    fn add(
+        &mut self,
+        now: Moment,
+        source: Source,
+        trackers: &[String],
+        web_seeds: &[String],
+    ) -> Result<TorrentId, CommandError> {
         let (magnet, metainfo) = match source {
             Source::Text(text) => {
                 let magnet: Magnet =
@@ -257,13 +278,16 @@ impl Engine {
         let known = self.torrent_of(magnet.info_hash);
         let id = match known {
             Some(id) => id,
-            None => self.plant(magnet.info_hash, magnet.web_seeds, &urls)?,
+            None => self.plant(magnet.info_hash, &urls)?,
         };
         let Some(torrent) = self.torrents.get_mut(&id) else { return Err(unknown_torrent()) };
         urls.iter().for_each(|url| torrent.add_tracker(url.clone()));
+        torrent.add_web_seeds(&magnet.web_seeds);
+        torrent.add_web_seeds(web_seeds);
         if let Some(metainfo) = metainfo {
             torrent.know(now, metainfo);
         }
+        torrent.add_sources(&magnet.sources);
         if known.is_none() {
             self.act(Action::OpenStore { torrent: id, info_hash: magnet.info_hash });
             self.offer(now, id);
@@ -283,9 +307,10 @@ impl Engine {
         let urls: Vec<String> = metainfo.trackers.iter().chain(trackers).cloned().collect();
         let id = match self.torrent_of(metainfo.info_hash) {
             Some(id) => id,
-            None => self.plant(metainfo.info_hash, metainfo.web_seeds.clone(), &urls)?,
+            None => self.plant(metainfo.info_hash, &urls)?,
         };
         if let Some(torrent) = self.torrents.get_mut(&id) {
+            torrent.add_web_seeds(&metainfo.web_seeds);
             torrent.seed(now, metainfo, super_seed);
         }
         self.collect(id);
@@ -293,12 +318,7 @@ impl Engine {
         Ok(id)
     }
 
-    fn plant(
-        &mut self,
-        info_hash: InfoHash,
-        web_seeds: Vec<String>,
-        trackers: &[String],
-    ) -> Result<TorrentId, CommandError> {
+    fn plant(&mut self, info_hash: InfoHash, trackers: &[String]) -> Result<TorrentId, CommandError> {
         if self.torrents.len() >= self.limits.torrents_max {
             let words = format!("No more than {} torrents can be open at once.", self.limits.torrents_max);
             return Err(CommandError::new("too-many", words));
@@ -311,7 +331,7 @@ impl Engine {
             }
         });
         let shuffle = self.rng.below(u64::from(u32::MAX)) as u32;
-        let seedling = Seedling { id, info_hash, peer_id: self.peer_id, trackers: once, web_seeds, shuffle };
+        let seedling = Seedling { id, info_hash, peer_id: self.peer_id, trackers: once, shuffle };
         self.torrents.insert(id, Torrent::resolve(seedling, &self.limits));
         Ok(id)
     }
@@ -321,6 +341,7 @@ impl Engine {
             return Err(unknown_torrent());
         }
         self.part(id);
+        self.with_torrent(id, Torrent::stop_fetching);
         let links: Vec<_> = self.links.of(id).map(|(link, _)| link).collect();
         links.into_iter().for_each(|link| self.close_link(link));
         self.relay_missed.remove(&id);
@@ -378,7 +399,7 @@ impl Engine {
         let (judged, closed) = (torrent.take_judged(), torrent.take_closed());
         self.remember(id, judged);
         for link in closed {
-            self.links.remove(link);
+            self.forget_link(link);
         }
     }
 
@@ -412,7 +433,7 @@ impl Engine {
         let mut magnet = Magnet::new(torrent.info_hash());
         magnet.name = torrent.metainfo().map(|metainfo| metainfo.name.clone());
         magnet.trackers = torrent.trackers().to_vec();
-        magnet.web_seeds = torrent.web_seeds().to_vec();
+        magnet.web_seeds = torrent.web_seeds();
         Some(magnet.to_string())
     }
 

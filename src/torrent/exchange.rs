@@ -99,6 +99,9 @@ impl Torrent {
 
     /// Bans the peer that is, or was, at the end of a link and is proven to lie, for the session.
     pub(super) fn ban(&mut self, link: LinkId) {
+        if self.ban_web_seed(link) {
+            return;
+        }
         let Some(liar) = self.bans.ban(link) else { return };
         self.judged.push((link, Verdict::Liar));
         let links: Vec<LinkId> =

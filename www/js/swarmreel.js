@@ -36,9 +36,15 @@ export { SwarmreelError, Torrent, TorrentFile };
  * @property {string[]} [trackers] besides the client's
  * @property {number} [pieceLength] bytes, a power of two from 16 KiB to 32 MiB
  * @property {string} [comment]
+ * @property {string[]} [webSeeds] `http:` or `https:` addresses where the same files lie (BEP 19); the torrent names them
  * @property {boolean} [superSeed] shows each peer one piece at a time until somebody has each (BEP 16): the first copy
  *   then costs hardly more upload than its size
  * @property {(fraction: number) => void} [onProgress] told how much has been hashed, 0 to 1
+ */
+
+/**
+ * @typedef {object} AddOptions
+ * @property {string[]} [webSeeds] web servers to fetch from besides those that the source names (BEP 19)
  */
 
 /** One peer, in a worker of its own. */
@@ -99,15 +105,18 @@ export class Swarmreel {
    * Joins a swarm. A torrent that is there already is returned again.
    * @param {string | ArrayBuffer | Uint8Array | Blob} source a magnet link, an info hash (40 hex digits or 32 of
    *   base32), or a `.torrent` file
+   * @param {AddOptions} [options]
    * @returns {Promise<Torrent>}
    */
-  async add(source) {
+  async add(source, { webSeeds = [] } = {}) {
     const addedAt = performance.now();
     const accept = (/** @type {Reply} */ reply) => this.#torrent(reply, addedAt);
     const trackers = this.#trackers;
-    if (typeof source === "string") return this.#engine.ask("addText", { text: source.trim(), trackers }, accept);
+    if (typeof source === "string") {
+      return this.#engine.ask("addText", { text: source.trim(), trackers, webSeeds }, accept);
+    }
     const bytes = await bytesOf(source);
-    return this.#engine.ask("addTorrent", { bytes, trackers }, accept, { transfer: [bytes.buffer] });
+    return this.#engine.ask("addTorrent", { bytes, trackers, webSeeds }, accept, { transfer: [bytes.buffer] });
   }
 
   /**
@@ -116,14 +125,15 @@ export class Swarmreel {
    * @param {SeedOptions} [options]
    * @returns {Promise<Torrent>}
    */
-  async seed(files, { name, trackers = [], pieceLength, comment, superSeed = false, onProgress } = {}) {
+  async seed(files, options = {}) {
+    const { name, trackers = [], webSeeds = [], pieceLength, comment, superSeed = false, onProgress } = options;
     const list = files instanceof File ? [files] : Array.from(files ?? []);
     if (!list.every((file) => file instanceof File)) {
       throw new SwarmreelError("bad-seed", "Only files can be shared.");
     }
     const body = {
       files: list.map((file) => ({ file, path: (file.webkitRelativePath || file.name).split("/") })),
-      options: { name, pieceLength, comment, superSeed },
+      options: { name, pieceLength, comment, superSeed, webSeeds },
       trackers: [...this.#trackers, ...trackers],
     };
     const accept = (/** @type {Reply} */ reply) => this.#torrent(reply, performance.now());

@@ -17,6 +17,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessagePort, Performance};
 
 use crate::facts;
+use crate::fetch::Fetches;
 use crate::link::Links;
 use crate::protocol::Outbox;
 use crate::socket::Sockets;
@@ -40,6 +41,7 @@ pub(crate) struct Driver {
     pub(crate) limits: Limits,
     pub(crate) sockets: Sockets,
     pub(crate) links: Links,
+    pub(crate) fetches: Fetches,
     pub(crate) stores: Stores,
     pub(crate) outbox: Outbox,
     pub(crate) torrents: BTreeSet<TorrentId>,
@@ -62,6 +64,7 @@ pub(crate) fn start(seed: [u8; 32], trackers: &[String], persistent: bool, relay
         limits,
         sockets: Sockets::default(),
         links: Links::default(),
+        fetches: Fetches::default(),
         stores: Stores::new(persistent),
         outbox: Outbox::new(scope),
         torrents: BTreeSet::new(),
@@ -105,15 +108,20 @@ impl Driver {
         self.engine.handle(self.clock.now(), input);
     }
 
-    /// Bytes have come over a link: copied once, here.
+    /// Bytes have come over a link.
     pub(crate) fn link_data(&mut self, link: LinkId, bytes: &Uint8Array) {
+        self.input_bytes(bytes, |copy| Input::LinkData(link, copy));
+    }
+
+    /// Tells the engine bytes, which are copied once, here.
+    pub(crate) fn input_bytes(&mut self, bytes: &Uint8Array, input: impl FnOnce(&[u8]) -> Input<'_>) {
         let length = bytes.length() as usize;
         if self.scratch.len() < length {
             self.scratch.resize(length, 0);
         }
         let copy = &mut self.scratch[..length];
         bytes.copy_to(copy);
-        self.engine.handle(self.clock.now(), Input::LinkData(link, copy));
+        self.engine.handle(self.clock.now(), input(copy));
     }
 
     /// A link's channel is open.

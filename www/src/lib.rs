@@ -6,6 +6,7 @@
 mod act;
 mod driver;
 mod facts;
+mod fetch;
 mod link;
 mod page;
 mod protocol;

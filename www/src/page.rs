@@ -16,11 +16,11 @@ impl Driver {
     /// Does what the page says.
     pub(crate) fn heed(&mut self, message: FromPage) {
         match message {
-            FromPage::AddText { call, text, trackers } => {
-                self.wish(call, Command::Add { source: Source::Text(text), trackers });
+            FromPage::AddText { call, text, trackers, web_seeds } => {
+                self.wish(call, Command::Add { source: Source::Text(text), trackers, web_seeds });
             }
-            FromPage::AddTorrent { call, bytes, trackers } => {
-                self.wish(call, Command::Add { source: Source::Torrent(bytes.to_vec()), trackers });
+            FromPage::AddTorrent { call, bytes, trackers, web_seeds } => {
+                self.wish(call, Command::Add { source: Source::Torrent(bytes.to_vec()), trackers, web_seeds });
             }
             FromPage::Seed { call, files, options, trackers } => {
                 spawn_local(seed(call, files, options, trackers));
