@@ -43,8 +43,9 @@ impl World<'_> {
     fn note_first_block(&mut self, id: NodeId) {
         let node = &self.nodes[&id];
         let first_block = &mut self.people[node.peer].outcome.first_block;
-        let stats = || node.engine.stats(self.queue.now(), node.torrent?);
-        if first_block.is_none() && stats().is_some_and(|stats| stats.downloaded > 0) {
+        let now = self.queue.now();
+        let mut stats = node.torrents.iter().filter_map(|torrent| node.engine.stats(now, *torrent));
+        if first_block.is_none() && stats.any(|stats| stats.downloaded > 0) {
             *first_block = Some(self.queue.now().since(node.since));
         }
     }
