@@ -192,7 +192,8 @@ impl Torrent {
         if let Some(liar) = liar {
             self.ban(liar);
         }
-        if hopeless || !self.peers.values().any(|peer| peer.has_piece(block.piece.index())) {
+        let anyone = self.web.is_any() || self.peers.values().any(|peer| peer.has_piece(block.piece.index()));
+        if hopeless || !anyone {
             self.warn_of_sources();
         }
         self.dirty.extend(self.peers.keys());

@@ -30,9 +30,10 @@ impl Torrent {
         self.peers.entry(link).and_modify(|peer| peer.in_doubt = in_doubt);
     }
 
-    /// The network has changed: there is no sign of anyone until bytes come.
+    /// The network has changed: there is no sign of anyone until bytes come, and what is fetched is fetched anew.
     pub fn doubt_all(&mut self) {
         self.peers.values_mut().for_each(|peer| peer.in_doubt = true);
+        self.fetch_anew();
     }
 
     /// Number of open links without a sign of the other side.
