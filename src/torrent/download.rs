@@ -46,7 +46,8 @@ impl Torrent {
         let Phase::Sharing(content) = &mut self.phase else { return Ok(()) };
         let geometry = content.pieces.geometry();
         let block = geometry.block_at(request.piece, request.begin, request.length as usize);
-        let cancelled = block.is_some_and(|block| peer.cancelled.remove(&block).is_some());
+        let is_answer = |at: Moment| now.since(at) < self.limits.cancelled_life;
+        let cancelled = block.is_some_and(|block| peer.cancelled.remove(&block).is_some_and(is_answer));
         if cancelled {
             // The answer to our cancel, not to what was asked for since.
             return Ok(());
