@@ -51,6 +51,12 @@ impl Torrent {
         self.peers.values().map(move |peer| (peer.link, now.since(peer.active_at)))
     }
 
+    /// Something is missing, and nobody has given or taken anything for a while.
+    pub fn is_starving(&self, now: Moment) -> bool {
+        let idle = |(_, span): (LinkId, Duration)| span >= self.limits.starving_after;
+        !self.is_complete() && !self.peers.is_empty() && self.idle(now).all(idle)
+    }
+
     /// Closes a link for the sake of others.
     pub fn dismiss(&mut self, link: LinkId) {
         self.drop_peer(link, "it makes room for others");

@@ -499,10 +499,10 @@ impl Torrent {
     pub fn tick(&mut self, now: Moment) {
         self.check_stored();
         self.tick_peers(now);
-        self.tick_web(now);
         self.pass_over_slow_sources(now);
         // A player that does not move may be paused by now.
         self.moved |= !self.plays.is_empty();
+        self.tick_web(now);
         if let Phase::Resolving(resolver) = &mut self.phase {
             resolver.expire(now, &self.limits);
             self.request_metadata(now);

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import * as api from "./lib/api.mjs";
 import { media, randomMegabytes, sha256 } from "./lib/media.mjs";
 import { scene } from "./lib/stage.mjs";
-import { makeFileTorrent, makeTorrent } from "./lib/torrent-file.mjs";
+import { makeTorrent } from "./lib/torrent-file.mjs";
 import * as ui from "./lib/ui.mjs";
 import { seesFrames, watch } from "./lib/watch.mjs";
 import * as wt from "./lib/wt.mjs";
@@ -32,7 +32,7 @@ for (const kind of /** @type {Kind[]} */ (["chromium", "firefox"])) {
   scene(`${kind}: a film plays from a web seed alone, jumps, and is complete`, async (stage) => {
     const film = await media("big-moov-last.mp4");
     const web = await stage.web({ [film.name]: film.path });
-    const { bytes } = await makeFileTorrent(film.path, 256 * 1024, { webSeeds: [`${web.url}${film.name}`] });
+    const { bytes } = await makeTorrent(film.name, 256 * 1024, [film.path], { webSeeds: [`${web.url}${film.name}`] });
     const bob = await opener(stage, kind);
     await watch(bob.page);
     await api.adds(bob, bytes, { play: true });
@@ -78,7 +78,7 @@ scene("our page needs nobody for a link that names a torrent file: it says where
   /** @type {Record<string, string | Buffer>} */
   const files = { [film.name]: film.path };
   const web = await stage.web(files);
-  const torrent = await makeFileTorrent(film.path, 64 * 1024, { webSeeds: [`${web.url}${film.name}`] });
+  const torrent = await makeTorrent(film.name, 64 * 1024, [film.path], { webSeeds: [`${web.url}${film.name}`] });
   files["film.torrent"] = torrent.bytes;
   const { site } = await stage.swarmreel();
   const bob = await stage.person("chromium", { name: "bob" });
@@ -94,7 +94,7 @@ scene("our page needs nobody for a link that names a torrent file: it says where
 scene("a server without ranges is read from its start", async (stage) => {
   const file = await randomMegabytes(10);
   const web = await stage.web({ [file.name]: file.path }, { ranges: false });
-  const { bytes } = await makeFileTorrent(file.path, 64 * 1024);
+  const { bytes } = await makeTorrent(file.name, 64 * 1024, [file.path]);
   const bob = await opener(stage, "chromium");
   await api.adds(bob, bytes, { webSeeds: [`${web.url}${file.name}`] });
   await api.finishes(bob);
@@ -106,7 +106,7 @@ scene("a redirect to another origin is followed, once for a file", async (stage)
   const file = await randomMegabytes(10);
   const target = await stage.web({ [file.name]: file.path });
   const web = await stage.web({}, { redirect: target.url });
-  const { bytes } = await makeFileTorrent(file.path, 64 * 1024);
+  const { bytes } = await makeTorrent(file.name, 64 * 1024, [file.path]);
   const bob = await opener(stage, "chromium");
   await api.adds(bob, bytes, { webSeeds: [`${web.url}${file.name}`] });
   await api.finishes(bob);

@@ -26,6 +26,7 @@ Usage: cargo xtask COMMAND
   sim [--seeds N]      run the simulated world with many seeds
   bench [FLAGS]        measure against WebTorrent and a bare data channel in real browsers; prints JSON
   bench picker         measure the picker natively: picks a second in good and bad circumstances
+  profile [FLAGS]      tell where the workers of a download spend their time, by function, per GB
   size                 show how large the page is
   tidy                 check the rules of the house that no compiler knows";
 
@@ -50,6 +51,7 @@ fn command(arguments: &[String]) -> Result<()> {
             process::run(&mut process::cargo(["bench", "--quiet", "-p", "swarmreel", "--bench", "picker"]))
         }
         ("bench", flags) => stages::bench(flags),
+        ("profile", flags) => stages::profile(flags),
         ("build", []) => server::build().map(drop),
         ("dist", []) => server::dist(),
         ("size", []) => server::size(),

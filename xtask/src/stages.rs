@@ -54,6 +54,16 @@ pub(crate) fn bench(flags: &[String]) -> Result<()> {
     run(command("node").arg("tests/browser/bench.mjs").args(flags).env("SWARMREEL_BIN", server))
 }
 
+/// Profiles a download's two workers.
+pub(crate) fn profile(flags: &[String]) -> Result<()> {
+    install::browsers()?;
+    install::node_packages()?;
+    let server = server::build()?;
+    let site = site::build_named()?;
+    let mut profile = command("node");
+    run(profile.arg("tests/browser/profile.mjs").args(flags).env("SWARMREEL_BIN", server).env("SWARMREEL_SITE", site))
+}
+
 fn format() -> Result<()> {
     install::rust_component("rustfmt", "fmt")?;
     run(&mut cargo(["fmt", "--all", "--check"]))
@@ -64,8 +74,9 @@ fn lint() -> Result<()> {
     run(&mut cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
 }
 
-/// Units, golden vectors, the server over loopback, the simulator's fixed seeds.
+/// Units, golden vectors, the server over loopback, the simulator's fixed seeds, libtorrent.
 fn rust() -> Result<()> {
+    install::libtorrent()?;
     run(&mut cargo(["test", "--workspace"]))
 }
 
@@ -114,6 +125,7 @@ fn page() -> Result<()> {
 fn browser() -> Result<()> {
     install::browsers()?;
     install::node_packages()?;
+    install::aquatic();
     let server = server::build()?;
     run(command("npm")
         .args(["--silent", "test"])

@@ -32,6 +32,13 @@ export function bars(medians) {
     bar("first frame / webtorrent", ratio(ours.firstFrameMs, theirs.firstFrameMs), "at most", 0.5),
     bar("frame after a seek / webtorrent", ratio(ours.seekMs, theirs.seekMs), "at most", 0.5),
     bar(
+      "two seeders, one slow / webtorrent",
+      ratio(ours.seedersMegabytesPerSecond, theirs.seedersMegabytesPerSecond),
+      "at least",
+      1,
+    ),
+    bar("four leechers / webtorrent", ratio(ours.swarmMegabytesPerSecond, theirs.swarmMegabytesPerSecond), "at least", 1.5),
+    bar(
       "web seed and peer / webtorrent",
       ratio(ours.webSeedMegabytesPerSecond, theirs.webSeedMegabytesPerSecond),
       "at least",

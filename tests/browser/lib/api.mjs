@@ -83,7 +83,7 @@ export async function chooses(person, paths) {
 /**
  * Adds a torrent, and plays its first file if asked.
  * @param {Person} person
- * @param {string | Buffer} source magnet link, info hash, or the bytes of a `.torrent` file
+ * @param {string | Uint8Array} source magnet link, info hash, or the bytes of a `.torrent` file
  * @param {{ play?: boolean, file?: number, webSeeds?: string[] }} [options] `file`: which one to play
  */
 export async function adds(person, source, { play = false, file = 0, webSeeds } = {}) {

@@ -2,6 +2,7 @@
 // unexpected error.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { startAquatic } from "./aquatic.mjs";
 import { Closers } from "./cleanup.mjs";
 import { arrive } from "./people.mjs";
 import { startTracker, startSwarmreel } from "./server.mjs";
@@ -40,6 +41,11 @@ export class Stage {
     return this.#keep(await startTurn());
   }
 
+  /** aquatic_ws. */
+  async aquatic() {
+    return this.#keep(await startAquatic());
+  }
+
   /** The test's own pages: webtorrent and the bare channel. */
   async pages() {
     return this.#keep(await startPages());
@@ -54,6 +60,11 @@ export class Stage {
   #keep(thing) {
     this.#closers.push(() => thing.close());
     return thing;
+  }
+
+  /** Something to undo when the scene is over. @param {() => unknown} close */
+  closes(close) {
+    this.#closers.push(close);
   }
 
   /** Fails when a page reported an error nobody expected. */
@@ -76,10 +87,12 @@ export class Stage {
  * Declares a test that plays on a stage.
  * @param {string} name
  * @param {(stage: Stage) => Promise<void>} play
- * @param {{ seconds?: number }} [options] `seconds`: the scene fails when it takes longer
+ * @param {{ seconds?: number, missing?: string }} [options] `seconds`: the scene fails when it takes longer; `missing`:
+ *   what it needs and is not there, so that it is skipped, aloud
  */
-export function scene(name, play, { seconds = 90 } = {}) {
-  test(name, async () => {
+export function scene(name, play, { seconds = 90, missing } = {}) {
+  if (missing) process.stderr.write(`\nSKIPPED: "${name}": ${missing}\n\n`);
+  test(name, { skip: missing }, async () => {
     const stage = new Stage();
     try {
       await withDeadline(play(stage), seconds, name);

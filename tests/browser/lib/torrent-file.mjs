@@ -5,14 +5,15 @@ import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 
 /**
- * A torrent of several files, without trackers.
+ * A torrent of one file, or of several.
  * @param {string} name
  * @param {number} pieceLength bytes
- * @param {string[]} paths
- * @param {{ padded?: boolean, webSeeds?: string[] }} [options] `padded`: each file starts with a piece (BEP 47)
+ * @param {string[]} paths one that bears the torrent's name makes a single-file torrent
+ * @param {{ padded?: boolean, webSeeds?: string[], tracker?: string }} [options] `padded`: each file starts with a piece
+ *   (BEP 47)
  * @returns {Promise<{ bytes: Buffer, infoHash: string }>}
  */
-export async function makeTorrent(name, pieceLength, paths, { padded = false, webSeeds = [] } = {}) {
+export async function makeTorrent(name, pieceLength, paths, { padded = false, webSeeds = [], tracker } = {}) {
   const parts = [];
   const files = [];
   for (const path of paths) {
@@ -24,27 +25,12 @@ export async function makeTorrent(name, pieceLength, paths, { padded = false, we
     parts.push(Buffer.alloc(padding));
     files.push({ attr: "p", length: padding, path: [".pad", String(padding)] });
   }
-  const info = { files, name, "piece length": pieceLength, pieces: digests(Buffer.concat(parts), pieceLength) };
-  return finished(info, webSeeds);
-}
-
-/**
- * A torrent of one file, without trackers.
- * @param {string} path
- * @param {number} pieceLength bytes
- * @param {{ webSeeds?: string[] }} [options]
- * @returns {Promise<{ bytes: Buffer, infoHash: string }>}
- */
-export async function makeFileTorrent(path, pieceLength, { webSeeds = [] } = {}) {
-  const bytes = await readFile(path);
-  const pieces = digests(bytes, pieceLength);
-  return finished({ length: bytes.length, name: basename(path), "piece length": pieceLength, pieces }, webSeeds);
-}
-
-/** @param {object} info @param {string[]} webSeeds */
-function finished(info, webSeeds) {
-  const bytes = bencode(webSeeds.length > 0 ? { info, "url-list": webSeeds } : { info });
-  return { bytes, infoHash: sha1(bencode(info)).toString("hex") };
+  const isOneFile = paths.length === 1 && basename(paths[0]) === name;
+  const layout = isOneFile ? { length: files[0].length } : { files };
+  const info = { ...layout, name, "piece length": pieceLength, pieces: digests(Buffer.concat(parts), pieceLength) };
+  const announce = tracker ? { announce: tracker } : {};
+  const urls = webSeeds.length > 0 ? { "url-list": webSeeds } : {};
+  return { bytes: bencode({ ...announce, info, ...urls }), infoHash: sha1(bencode(info)).toString("hex") };
 }
 
 /** @param {Buffer} content @param {number} pieceLength */
