@@ -120,7 +120,7 @@ scene("a web seed that lies is found out and asked no more; another serves", asy
     await stage.web({ [film.name]: film.path }, { lies: true }),
     await stage.web({ [film.name]: film.path }),
   ];
-  const { bytes } = await makeFileTorrent(film.path, 64 * 1024);
+  const { bytes } = await makeTorrent(film.name, 64 * 1024, [film.path]);
   const bob = await opener(stage, "chromium");
   await watch(bob.page);
   await api.adds(bob, bytes, { play: true, webSeeds: [`${liar.url}${film.name}`, `${web.url}${film.name}`] });
