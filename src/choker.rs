@@ -43,7 +43,7 @@ pub struct Choker {
 }
 
 impl Choker {
-    /// As few slots as there ever are, and the places for newcomers: what the links take is not measured yet.
+    /// The fewest slots until it is measured what the links take: a piece that goes to all at once is long with nobody.
     pub fn new(seed: u32, limits: &Limits) -> Self {
         let mut bytes = [0; 32];
         bytes[..4].copy_from_slice(&seed.to_be_bytes());

@@ -23,7 +23,7 @@ Usage: cargo xtask COMMAND
   test [--only STAGE]  run every test, or one stage: fmt, lint, tidy, rust, wasm, page, browser
   build                build the page into target/site and the server that embeds it
   dist                 build what is released, into target/dist
-  sim [--seeds N]      run the simulated world with many seeds
+  sim [FLAGS]          run the simulated world: --seeds N, --chaos N, or --figures to measure it anew
   bench [FLAGS]        measure against WebTorrent and a bare data channel in real browsers; prints JSON
   bench picker         measure the picker natively: picks a second in good and bad circumstances
   profile [FLAGS]      tell where the workers of a download spend their time, by function, per GB
