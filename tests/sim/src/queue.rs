@@ -10,6 +10,7 @@ use swarmreel::time::Moment;
 
 use crate::fact::Fact;
 use crate::net::Transit;
+use crate::sdp::End;
 use crate::signal::Signal;
 use crate::web::Delivery;
 
@@ -38,6 +39,34 @@ pub enum Event {
     Tick(NodeId),
     /// A person jumps to another place of the film: the index of the jump in the plan.
     Seek(NodeId, usize),
+    /// A villain (by index in the plan) is gone, `true`: without a word.
+    Vanish(usize, bool),
+    /// A villain says what it has held back.
+    Say(End, Vec<u8>),
+    /// A laptop is closed.
+    Sleep(NodeId),
+    /// A laptop is opened again.
+    Awake(NodeId),
+    /// The network falls apart (or, `false`, heals).
+    Partition(bool),
+}
+
+impl Event {
+    /// Whose page must be awake for it to happen.
+    pub fn addressees(&self) -> [Option<NodeId>; 2] {
+        match self {
+            Self::Wake(id) | Self::Fact(id, _) | Self::Seek(id, _) => [Some(*id), None],
+            Self::Net(Transit::Connect(a, b)) => [Some(a.0), Some(b.0)],
+            Self::Net(
+                Transit::Arrived(end, _)
+                | Transit::Looked(end)
+                | Transit::Lost(end)
+                | Transit::GaveUp(end)
+                | Transit::CutOff(end),
+            ) => [Some(end.0), None],
+            _ => [None, None],
+        }
+    }
 }
 
 /// Future events, and the present.
