@@ -23,6 +23,9 @@ pub enum Command {
         metainfo: Box<Metainfo>,
         /// Announce to these besides those the metainfo names.
         trackers: Vec<String>,
+        /// Show each peer one piece at a time until every piece is somewhere else, too (BEP 16): the first copy then
+        /// costs little more than its size. Has no effect on a torrent whose metadata is known already.
+        super_seed: bool,
     },
     /// Leave the swarm. Plays and reads of the torrent end.
     Remove {

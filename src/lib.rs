@@ -24,12 +24,13 @@
 //! | 1 | [`rng`] [`bencode`] [`geometry`] [`names`] | chance, encodings, arithmetic |
 //! | 2 | [`magnet`] [`wire`] [`tracker::message`] [`media`] | formats on bytes |
 //! | 3 | [`metainfo`] [`pieces`] [`tracker`] | torrents; what we have and what is asked; our side of a tracker |
-//! | 4 | [`picker`] [`peer`] [`input`] [`output`] | which block next; one connected peer; what goes in and out |
+//! | 4 | [`picker`] [`choker`] [`peer`] [`input`] [`output`] | which block next, and to whom; one connected peer; what goes in and out |
 //! | 5 | [`torrent`] | one swarm |
 //! | 6 | [`engine`] | everything together |
 #![forbid(unsafe_code)]
 
 pub mod bencode;
+pub mod choker;
 pub mod engine;
 pub mod geometry;
 pub mod hash;

@@ -93,8 +93,35 @@ pub struct Limits {
     pub snub_after: Duration,
     /// And dropped after this long. webtorrent.js drops us at 30 s.
     pub stuck_after: Duration,
-    /// Peers unchoked at once.
-    pub upload_slots: usize,
+    /// Peers unchoked at once, at least, if so many want to download: fewer would leave a link idle between blocks.
+    pub upload_slots_min: usize,
+    /// And at most, however much the links take: each has a megabyte in its channel.
+    pub upload_slots_max: usize,
+    /// Places beyond the slots for peers that are interested for the first time (protocol.md §3.5).
+    pub newcomer_slots: usize,
+    /// The n-th slot must move n times this many bytes per second: 2 MB/s make 22 slots, 200 kB/s make 7.
+    pub slot_rate_step: u64,
+    /// Time between two rounds of choking (BEP 3).
+    pub rechoke_every: Duration,
+    /// Optimistic slots are drawn anew after this long (BEP 3).
+    pub optimistic_every: Duration,
+    /// Nobody is choked sooner than this after being unchoked: a link needs seconds to come up to speed.
+    pub choke_min: Duration,
+    /// A seed's slot goes to somebody who waits after this long.
+    pub seed_turn: Duration,
+    /// Or after this many bytes.
+    pub seed_turn_bytes: u64,
+    /// Pieces of an allowed-fast set (BEP 6's example).
+    pub allowed_fast_pieces: usize,
+    /// And no more bytes than this, or one piece: they are served to who is choked.
+    pub allowed_fast_bytes: u64,
+    /// Allowed-fast pieces remembered of a peer (webtorrent.js's figure).
+    pub allowed_fast_heard_max: usize,
+    /// What a choking peer allows is asked for after this long: mostly it unchokes us sooner, and then what it happened
+    /// to allow would stand before what is wanted first.
+    pub allowed_fast_after: Duration,
+    /// A super-seeder shows a peer the next piece after this long even if nobody else has got the last one from it.
+    pub super_seed_patience: Duration,
 
     /// Bytes of an info dictionary (threat-model P7).
     pub metadata_bytes_max: u32,
@@ -167,7 +194,20 @@ impl Default for Limits {
             endgame_late: seconds(2),
             snub_after: seconds(10),
             stuck_after: seconds(60),
-            upload_slots: 50,
+            upload_slots_min: 8,
+            upload_slots_max: 40,
+            newcomer_slots: 10,
+            slot_rate_step: 4 << 10,
+            rechoke_every: seconds(10),
+            optimistic_every: seconds(30),
+            choke_min: seconds(10),
+            seed_turn: seconds(60),
+            seed_turn_bytes: 16 << 20,
+            allowed_fast_pieces: 10,
+            allowed_fast_bytes: 1 << 20,
+            allowed_fast_heard_max: 100,
+            allowed_fast_after: seconds(2),
+            super_seed_patience: seconds(10),
             metadata_bytes_max: 8 << 20,
             metadata_late: seconds(3),
             partial_bytes_max: 64 << 20,

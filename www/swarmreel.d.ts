@@ -26,6 +26,11 @@ export interface SeedOptions {
   /** Bytes, a power of two from 16 KiB to 32 MiB. */
   pieceLength?: number;
   comment?: string;
+  /**
+   * Shows each peer one piece at a time until somebody has each (BEP 16): the first copy then costs hardly more upload
+   * than its size. By default everything is shown at once.
+   */
+  superSeed?: boolean;
   /** Told how much has been hashed, 0 to 1. */
   onProgress?: (fraction: number) => void;
 }

@@ -99,7 +99,9 @@ impl Engine {
         self.stirred = true;
         let reply = match command {
             Command::Add { source, trackers } => self.add(now, source, &trackers).map(Reply::Torrent),
-            Command::Seed { metainfo, trackers } => self.seed(now, *metainfo, &trackers).map(Reply::Torrent),
+            Command::Seed { metainfo, trackers, super_seed } => {
+                self.seed(now, *metainfo, &trackers, super_seed).map(Reply::Torrent)
+            }
             Command::Remove { torrent, forget } => self.remove(torrent, forget),
             Command::Play { torrent, file } => self.play(torrent, file),
             Command::Stop { play } => {
@@ -254,14 +256,20 @@ impl Engine {
         Ok(id)
     }
 
-    fn seed(&mut self, now: Moment, metainfo: Metainfo, trackers: &[String]) -> Result<TorrentId, CommandError> {
+    fn seed(
+        &mut self,
+        now: Moment,
+        metainfo: Metainfo,
+        trackers: &[String],
+        super_seed: bool,
+    ) -> Result<TorrentId, CommandError> {
         let urls: Vec<String> = metainfo.trackers.iter().chain(trackers).cloned().collect();
         let id = match self.torrent_of(metainfo.info_hash) {
             Some(id) => id,
             None => self.plant(metainfo.info_hash, metainfo.web_seeds.clone(), &urls)?,
         };
         if let Some(torrent) = self.torrents.get_mut(&id) {
-            torrent.seed(now, metainfo);
+            torrent.seed(now, metainfo, super_seed);
         }
         self.collect(id);
         self.join(now, id, &urls);

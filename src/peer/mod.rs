@@ -4,11 +4,13 @@
 //! message of their own until the peer has answered (protocol.md §3.3).
 
 mod rate;
+mod slot;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 pub use rate::Rate;
+pub use slot::Slot;
 
 use crate::geometry::{BLOCK_LENGTH, Block};
 use crate::ids::{LinkId, PeerId};
@@ -72,10 +74,18 @@ pub struct Peer {
     pub useful: u32,
     /// It does not let us download.
     pub choking_us: bool,
+    /// Since when it does not; since it came, if it never did.
+    pub choking_since: Moment,
+    /// Pieces that it lets us download even so (BEP 6), at most `allowed_fast_heard_max`; unchecked.
+    pub allows: BTreeSet<u32>,
     /// It wants to download.
     pub interested_in_us: bool,
     /// We do not let it download.
     pub choked: bool,
+    /// Its standing with our upload slots.
+    pub slot: Slot,
+    /// Pieces that we let it download even so (BEP 6), and how many blocks of each it may still ask for.
+    pub granted: BTreeMap<u32, u32>,
     /// We told it that we want to download.
     pub interesting: bool,
     /// When we last told it so.
@@ -116,6 +126,10 @@ pub struct Peer {
     news: Vec<u32>,
     /// Messages leave one by one until the peer's own show that its handlers run.
     separate: bool,
+    /// The last message queued takes nothing more.
+    sealed: bool,
+    /// Bytes sent in one go, the last time.
+    burst: usize,
     /// `bufferedAmount` as far as we know.
     pub buffered: usize,
 }
@@ -134,8 +148,12 @@ impl Peer {
             has: Has::Unknown,
             useful: 0,
             choking_us: true,
+            choking_since: now,
+            allows: BTreeSet::new(),
             interested_in_us: false,
             choked: true,
+            slot: Slot::new(now),
+            granted: BTreeMap::new(),
             interesting: false,
             interested_at: now,
             snubbed: false,
@@ -156,6 +174,8 @@ impl Peer {
             outgoing: VecDeque::new(),
             news: Vec::new(),
             separate: true,
+            sealed: false,
+            burst: 0,
             buffered: 0,
         }
     }
@@ -217,7 +237,56 @@ impl Peer {
         program.to_string()
     }
 
+    // ---- what it may have
+
+    /// It wants to download from us: a peer that has everything, or only uploads (BEP 21), takes nobody's slot.
+    pub fn is_leeching(&self) -> bool {
+        self.interested_in_us && self.extended.upload_only != Some(true) && !self.is_seed()
+    }
+
+    /// Lets it download.
+    pub fn unchoke(&mut self, now: Moment) {
+        self.choked = false;
+        self.slot.open(now, self.up.total());
+        self.send(&Message::Unchoke);
+    }
+
+    /// Stops its downloading. What it has asked for is rejected, but for what it is allowed even so; without the fast
+    /// extension a choke says that by itself (BEP 6).
+    pub fn choke(&mut self, now: Moment) {
+        self.choked = true;
+        self.slot.shut(now);
+        self.send(&Message::Choke);
+        let asked = std::mem::take(&mut self.uploads);
+        if self.is_fast() {
+            let (kept, dropped): (VecDeque<Request>, VecDeque<Request>) =
+                asked.into_iter().partition(|request| self.granted.contains_key(&request.piece));
+            dropped.into_iter().for_each(|request| self.send(&Message::Reject(request)));
+            self.uploads = kept;
+        }
+    }
+
+    /// While choked: may it ask for another block of this piece? Counted.
+    pub fn spend_grant(&mut self, piece: u32) -> bool {
+        let left = self.granted.get_mut(&piece).filter(|left| **left > 0);
+        left.is_some_and(|left| {
+            *left -= 1;
+            true
+        })
+    }
+
     // ---- what it is asked
+
+    /// It lets us download, if only the pieces it allows to those it chokes. The latter are asked for when it has been
+    /// choking us for a while.
+    pub fn may_be_asked(&self, now: Moment, limits: &Limits) -> bool {
+        !self.choking_us || !self.allows.is_empty() && now.since(self.choking_since) >= limits.allowed_fast_after
+    }
+
+    /// It would send this piece now.
+    pub fn offers_piece(&self, index: u32) -> bool {
+        self.has_piece(index) && (!self.choking_us || self.allows.contains(&index))
+    }
 
     /// A block came.
     pub fn delivered(&mut self, now: Moment, bytes: usize) {
@@ -268,7 +337,7 @@ impl Peer {
     fn append(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let room = self.outgoing.back().map_or(0, |last| self.message_bytes.saturating_sub(last.len()));
-            if room == 0 {
+            if std::mem::take(&mut self.sealed) || room == 0 {
                 // Blocks come in runs: room for a whole message at once spares copying a growing one.
                 let capacity = if bytes.len() < 1024 { bytes.len() } else { self.message_bytes.min(1 << 18) };
                 self.outgoing.push_back(Vec::with_capacity(capacity));
@@ -280,9 +349,9 @@ impl Peer {
         }
     }
 
-    /// Messages may share a data-channel message from now on.
+    /// Messages may share a data-channel message from now on, though not with those that were apart before.
     pub fn coalesce(&mut self) {
-        self.separate = false;
+        self.sealed |= std::mem::take(&mut self.separate);
     }
 
     /// Queued bytes that no message has taken yet.
@@ -297,15 +366,25 @@ impl Peer {
         }
     }
 
+    /// `bufferedAmount` was looked at. What it holds beyond what was sent last is of before: the link is busy.
+    pub fn drained(&mut self, buffered: usize) {
+        self.buffered = buffered;
+        if self.burst > 0 {
+            self.slot.look(buffered > self.burst);
+        }
+    }
+
     /// The next data-channel message, if the link's buffer has room.
     pub fn next_message(&mut self, limits: &Limits, now: Moment) -> Option<Vec<u8>> {
         if self.buffered >= limits.link_buffer_high {
+            self.slot.look(true);
             return None;
         }
         if self.has_outgoing() {
             self.flush_news();
         }
         let message = self.outgoing.pop_front()?;
+        self.burst = message.len() + if now == self.sent_at { self.burst } else { 0 };
         self.buffered += message.len();
         self.sent_at = now;
         Some(message)

@@ -16,9 +16,10 @@ use crate::time::Moment;
 use crate::wire::{Message, Request};
 
 impl Torrent {
-    pub(super) fn choked(&mut self, link: LinkId) -> Result<(), Drop> {
+    pub(super) fn choked(&mut self, now: Moment, link: LinkId) -> Result<(), Drop> {
         let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
         peer.choking_us = true;
+        peer.choking_since = now;
         let fast = peer.is_fast();
         if let Phase::Sharing(content) = &mut self.phase {
             // Without the fast extension a choke forgets every request; with it, rejects follow (BEP 6).
@@ -61,7 +62,7 @@ impl Torrent {
     pub(super) fn refill(&mut self, now: Moment, link: LinkId) {
         let Some(peer) = self.peers.get_mut(&link) else { return };
         let Phase::Sharing(content) = &mut self.phase else { return };
-        if peer.choking_us || !peer.interesting || now < peer.pause_until {
+        if !peer.may_be_asked(now, &self.limits) || !peer.interesting || now < peer.pause_until {
             return;
         }
         let wanted = peer.pipeline(&self.limits, now);
@@ -75,7 +76,7 @@ impl Torrent {
             endgame: self.limits.endgame_late,
             partial_bytes_max: self.limits.partial_bytes_max,
         };
-        let has = |piece: Piece| peer.has_piece(piece.index());
+        let has = |piece: Piece| peer.offers_piece(piece.index());
         let asker = Asker { link, has: &has };
         let room = wanted - outstanding;
         let mut blocks = picker::pick(&content.pieces, &content.wishes, asker, room, now, &lateness);

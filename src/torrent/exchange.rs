@@ -1,9 +1,8 @@
-//! What peers say, and what we answer: the protocol's state machine for one link (BEP 3, 6, 9, 10; protocol.md §3).
+//! What peers say, and what we answer: the protocol's state machine for one link (BEP 3, 6; protocol.md §3).
 //!
 //! Invariant: `interested` and `unchoke` only ever answer a message of the peer, because webtorrent.js loses them when
 //! they come before its handlers run (protocol.md §3.3).
 
-use super::resolve::Outcome;
 use super::{Drop, Phase, Torrent};
 use crate::geometry::Piece;
 use crate::ids::LinkId;
@@ -11,11 +10,7 @@ use crate::output::{Action, Event, Output};
 use crate::peer::{EARLY_HAVES_MAX, EarlyHas, Has, Peer};
 use crate::pieces::Bitfield;
 use crate::time::Moment;
-use crate::wire::extension::{self, ExtendedHandshake, METADATA_BLOCK, MetadataMessage};
-use crate::wire::{Handshake, Message};
-
-/// How we name ourselves to peers (BEP 10 `v`).
-const CLIENT: &str = concat!("Swarmreel ", env!("CARGO_PKG_VERSION"));
+use crate::wire::{Handshake, Message, extension};
 
 impl Torrent {
     // ---- links
@@ -58,7 +53,7 @@ impl Torrent {
     /// The channel's buffer has room again.
     pub fn drained(&mut self, link: LinkId, buffered: usize) {
         if let Some(peer) = self.peers.get_mut(&link) {
-            peer.buffered = buffered;
+            peer.drained(buffered);
             self.dirty.insert(link);
         }
     }
@@ -79,6 +74,9 @@ impl Torrent {
     fn forget_peer(&mut self, link: LinkId, reason: Drop) -> bool {
         let Some(peer) = self.peers.remove(&link) else { return false };
         self.dirty.remove(&link);
+        if let Some(seed) = &mut self.super_seed {
+            seed.leave(link);
+        }
         match &mut self.phase {
             Phase::Resolving(resolver) => resolver.leave(link),
             Phase::Sharing(content) => {
@@ -129,9 +127,9 @@ impl Torrent {
         }
         match *message {
             Message::Handshake(handshake) => self.shaken(link, handshake),
-            Message::Choke => self.choked(link),
+            Message::Choke => self.choked(now, link),
             Message::Unchoke => self.unchoked(now, link),
-            Message::Interested => self.interested(link),
+            Message::Interested => self.interested(now, link),
             Message::NotInterested => {
                 peer.interested_in_us = false;
                 Ok(())
@@ -145,11 +143,15 @@ impl Torrent {
             Message::Cancel(request) => self.cancelled(now, link, request),
             Message::Reject(request) => self.rejected(now, link, request),
             Message::Extended { id, payload } => self.extended(now, link, id, payload),
-            Message::KeepAlive
-            | Message::Port
-            | Message::Suggest(_)
-            | Message::AllowedFast(_)
-            | Message::Unknown(_) => Ok(()),
+            Message::AllowedFast(index) => {
+                if peer.allows.len() < self.limits.allowed_fast_heard_max {
+                    peer.allows.insert(index);
+                }
+                Ok(())
+            }
+            // The order is ours: what is watched, then what is rare. A suggestion says what is cheap for its sender, which
+            // no deployed client says by itself; followed, it would make rare pieces rarer. We suggest nothing either.
+            Message::Suggest(_) | Message::KeepAlive | Message::Port | Message::Unknown(_) => Ok(()),
         }
     }
 
@@ -164,8 +166,7 @@ impl Torrent {
             return Err("it was caught lying before");
         }
         self.resolve_duplicate(link, &handshake)?;
-        let metadata_size = self.metainfo().map(|metainfo| metainfo.info.len() as u64);
-        let hello = self.extended_handshake(metadata_size);
+        let hello = self.greeting();
         let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
         peer.handshake = Some(handshake);
         if handshake.extensions {
@@ -200,26 +201,16 @@ impl Torrent {
         }
     }
 
-    fn extended_handshake(&self, metadata_size: Option<u64>) -> Vec<u8> {
-        let handshake = ExtendedHandshake {
-            ut_metadata: extension::UT_METADATA,
-            lt_donthave: extension::LT_DONTHAVE,
-            metadata_size,
-            request_queue: Some(self.limits.request_queue_max as u32),
-            client: Some(CLIENT.to_string()),
-            upload_only: self.is_complete(),
-        };
-        handshake.write()
-    }
-
     /// Says what we have, in the one message for it. Nothing while the metadata is unknown.
     fn send_have(&mut self, link: LinkId) {
         let Phase::Sharing(content) = &self.phase else { return };
         let have = content.pieces.have();
+        let none = Bitfield::none(have.length());
+        let have = if self.super_seed.is_some() { &none } else { have };
         let Some(peer) = self.peers.get_mut(&link) else { return };
         match (peer.is_fast(), have.count()) {
-            (true, _) if have.is_full() => peer.send(&Message::HaveAll),
             (true, 0) => peer.send(&Message::HaveNone),
+            (true, _) if have.is_full() => peer.send(&Message::HaveAll),
             (fast, _) => {
                 // webtorrent.js takes a late partial bitfield for a seeder's unless a have-none came first.
                 if fast && peer.is_webtorrent() {
@@ -234,14 +225,14 @@ impl Torrent {
 
     /// The metadata has just become known: what peers said before can be read now, and we can say what we have.
     pub(super) fn learn_pieces(&mut self, now: Moment) {
-        let metadata_size = self.metainfo().map(|metainfo| metainfo.info.len() as u64);
-        let hello = self.extended_handshake(metadata_size);
+        let hello = self.greeting();
         let links: Vec<LinkId> = self.peers.values().filter(|p| p.handshake.is_some()).map(|p| p.link).collect();
         for link in links {
             let Some(peer) = self.peers.get_mut(&link) else { continue };
             if peer.handshake.is_some_and(|handshake| handshake.extensions) {
                 peer.send(&Message::Extended { id: extension::HANDSHAKE, payload: &hello });
             }
+            self.dirty.insert(link);
             let early = std::mem::replace(&mut peer.has, Has::Unknown);
             self.send_have(link);
             let learnt = match early {
@@ -282,8 +273,12 @@ impl Torrent {
             bits.iter().for_each(|index| content.pieces.count_peer(index, true));
         }
         peer.useful = bits.iter().filter(|index| !content.pieces.have().has(*index)).count() as u32;
+        if let Some(seed) = &mut self.super_seed {
+            bits.iter().for_each(|index| seed.note(index));
+        }
         peer.has = Has::Known(bits);
         self.update_interest(now, link);
+        self.super_seed(now, link);
         Ok(())
     }
 
@@ -322,12 +317,16 @@ impl Torrent {
         if !content.pieces.have().has(index) {
             peer.useful += 1;
         }
+        if let Some(seed) = &mut self.super_seed {
+            seed.note(index);
+        }
         self.update_interest(now, link);
+        self.super_seed(now, link);
         Ok(())
     }
 
     /// The peer has lost a piece (BEP 54).
-    fn has_not(&mut self, now: Moment, link: LinkId, index: u32) -> Result<(), Drop> {
+    pub(super) fn has_not(&mut self, now: Moment, link: LinkId, index: u32) -> Result<(), Drop> {
         let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
         let Phase::Sharing(content) = &mut self.phase else { return Ok(()) };
         let Has::Known(bits) = &mut peer.has else { return Ok(()) };
@@ -383,7 +382,12 @@ impl Torrent {
     /// Pieces that were verified are gone: peers that have them are of use again.
     pub(super) fn settle_lost(&mut self, now: Moment) {
         let Phase::Sharing(content) = &mut self.phase else { return };
-        for piece in content.take_lost() {
+        let lost = content.take_lost();
+        if !lost.is_empty() {
+            self.end_super_seeding();
+            self.renew_greeting();
+        }
+        for piece in lost {
             self.deny_piece(piece);
             let links: Vec<LinkId> =
                 self.peers.values().filter(|peer| peer.has_piece(piece.index())).map(|peer| peer.link).collect();
@@ -401,84 +405,5 @@ impl Torrent {
             peer.send(&Message::Extended { id, payload: &piece.index().to_be_bytes() });
             self.dirty.insert(peer.link);
         }
-    }
-
-    // ---- extensions
-
-    fn extended(&mut self, now: Moment, link: LinkId, id: u8, payload: &[u8]) -> Result<(), Drop> {
-        match id {
-            extension::HANDSHAKE => self.extended_shaken(now, link, payload),
-            extension::UT_METADATA => self.metadata(now, link, payload),
-            extension::LT_DONTHAVE => {
-                let index = payload.try_into().map_err(|_| "it broke the protocol")?;
-                self.has_not(now, link, u32::from_be_bytes(index))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn extended_shaken(&mut self, now: Moment, link: LinkId, payload: &[u8]) -> Result<(), Drop> {
-        let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
-        peer.extended.merge(payload).ok_or("its extended handshake is unreadable")?;
-        if peer.is_swarmreel() {
-            peer.widen(peer.message_max.min(self.limits.message_bytes_max_own));
-        }
-        if let (Phase::Resolving(resolver), Some(size)) = (&mut self.phase, peer.extended.metadata_size)
-            && peer.extended.ut_metadata != 0
-        {
-            resolver.offer(link, size, &self.limits);
-            self.request_metadata(now);
-        }
-        Ok(())
-    }
-
-    /// Asks for the metadata blocks that are due.
-    pub(super) fn request_metadata(&mut self, now: Moment) {
-        let Phase::Resolving(resolver) = &mut self.phase else { return };
-        for (link, block) in resolver.requests(now, &self.limits) {
-            if let Some(peer) = self.peers.get_mut(&link) {
-                let payload = MetadataMessage::Request { block }.write();
-                peer.send(&Message::Extended { id: peer.extended.ut_metadata, payload: &payload });
-                self.dirty.insert(link);
-            }
-        }
-    }
-
-    fn metadata(&mut self, now: Moment, link: LinkId, payload: &[u8]) -> Result<(), Drop> {
-        match MetadataMessage::parse(payload).ok_or("its metadata message is unreadable")? {
-            MetadataMessage::Request { block } => self.serve_metadata(link, block),
-            MetadataMessage::Reject { .. } => {
-                if let Phase::Resolving(resolver) = &mut self.phase {
-                    resolver.refuse(link, now);
-                    self.request_metadata(now);
-                }
-            }
-            MetadataMessage::Data { block, data, .. } => {
-                let Phase::Resolving(resolver) = &mut self.phase else { return Ok(()) };
-                match resolver.receive(now, link, block, data) {
-                    Outcome::More => self.request_metadata(now),
-                    Outcome::Complete(info) => self.resolved(now, info),
-                    Outcome::Wrong(Some(liar)) => self.ban(liar),
-                    Outcome::Wrong(None) => self.request_metadata(now),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn serve_metadata(&mut self, link: LinkId, block: u32) {
-        let Some(peer) = self.peers.get_mut(&link) else { return };
-        if peer.extended.ut_metadata == 0 {
-            return;
-        }
-        let info = match &self.phase {
-            Phase::Sharing(content) if peer.unsent() < self.limits.link_buffer_high => &content.metainfo.info[..],
-            _ => &[],
-        };
-        let payload = match info.chunks(METADATA_BLOCK).nth(block as usize) {
-            Some(data) => MetadataMessage::Data { block, data, total: info.len() as u64 }.write(),
-            None => MetadataMessage::Reject { block }.write(),
-        };
-        peer.send(&Message::Extended { id: peer.extended.ut_metadata, payload: &payload });
     }
 }

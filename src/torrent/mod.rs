@@ -3,23 +3,28 @@
 //! Invariant: whatever a peer does, the worst that comes of it is that its link is dropped, with a reason.
 
 mod cache;
+mod choking;
 mod content;
 mod download;
 mod exchange;
+mod extended;
 mod play;
 mod read;
 mod resolve;
+mod superseed;
 mod upload;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use std::ops::{Bound, Range};
 use std::time::Duration;
 
 use content::Content;
 use play::Play;
 use read::Read;
 use resolve::Resolver;
+use superseed::SuperSeed;
 
+use crate::choker::Choker;
 use crate::ids::{InfoHash, LinkId, PeerId, PlayId, ReadId, TorrentId};
 use crate::limits::Limits;
 use crate::metainfo::Metainfo;
@@ -48,6 +53,12 @@ pub struct Torrent {
     claimed: Option<Vec<u8>>,
     peers: BTreeMap<LinkId, Peer>,
     banned: BTreeSet<PeerId>,
+    choker: Choker,
+    super_seed: Option<SuperSeed>,
+    /// Greetings say that we only upload (BEP 21).
+    upload_only: bool,
+    /// For whom a piece was loaded last: the others' turn comes before.
+    loaded_for: LinkId,
     plays: BTreeMap<PlayId, Play>,
     /// Asked for before the metadata was known.
     early_plays: Vec<(PlayId, Option<usize>)>,
@@ -70,6 +81,17 @@ enum Phase {
     Sharing(Content),
 }
 
+/// How the content begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// Nothing is there.
+    Empty,
+    /// Everything is.
+    Seed,
+    /// Everything is, and shown to the others a piece at a time (BEP 16).
+    SuperSeed,
+}
+
 /// What a torrent is made from.
 #[derive(Clone, Debug)]
 pub struct Seedling {
@@ -83,7 +105,7 @@ pub struct Seedling {
     pub trackers: Vec<String>,
     /// Announced in magnets and metadata.
     pub web_seeds: Vec<String>,
-    /// Drawn: makes the order of rare pieces differ between peers.
+    /// Drawn: makes the order of rare pieces differ between peers, and decides who is lucky.
     pub shuffle: u32,
 }
 
@@ -102,6 +124,10 @@ impl Torrent {
             claimed: None,
             peers: BTreeMap::new(),
             banned: BTreeSet::new(),
+            choker: Choker::new(seedling.shuffle, limits),
+            super_seed: None,
+            upload_only: false,
+            loaded_for: LinkId(0),
             plays: BTreeMap::new(),
             early_plays: Vec::new(),
             reads: BTreeMap::new(),
@@ -118,15 +144,15 @@ impl Torrent {
     /// The metadata is known from the start, by a `.torrent` file.
     pub fn know(&mut self, now: Moment, metainfo: Metainfo) {
         if matches!(self.phase, Phase::Resolving(_)) {
-            self.begin(now, metainfo, false);
+            self.begin(now, metainfo, Start::Empty);
         }
     }
 
     /// Everything is in the driver's store from now on: from the start, or because the user has the file of what was being
-    /// downloaded.
-    pub fn seed(&mut self, now: Moment, metainfo: Metainfo) {
+    /// downloaded. `super_seed` only counts from the start: who knows what we have can't be told otherwise.
+    pub fn seed(&mut self, now: Moment, metainfo: Metainfo, super_seed: bool) {
         if matches!(self.phase, Phase::Resolving(_)) {
-            self.begin(now, metainfo, true);
+            self.begin(now, metainfo, if super_seed { Start::SuperSeed } else { Start::Seed });
             return;
         }
         self.take_all_back(now);
@@ -139,19 +165,23 @@ impl Torrent {
     }
 
     /// The metadata is checked: from now on there are pieces.
-    fn begin(&mut self, now: Moment, metainfo: Metainfo, complete: bool) {
+    fn begin(&mut self, now: Moment, metainfo: Metainfo, start: Start) {
         let mut content = Content::new(metainfo, self.shuffle);
-        if complete {
-            content.pieces.keep_all();
-        } else {
+        if start == Start::Empty {
             let (torrent, info) = (self.id, content.metainfo.info.clone());
             let (length, piece_length) = (content.metainfo.length, content.metainfo.piece_length);
             self.outbox.push(Output::Do(Action::SizeStore { torrent, info, length, piece_length }));
+        } else {
+            content.pieces.keep_all();
+        }
+        if start == Start::SuperSeed {
+            self.super_seed = Some(SuperSeed::new(content.pieces.geometry().pieces()));
         }
         if let Some(claimed) = self.claimed.take() {
             content.claim(&claimed);
         }
         self.phase = Phase::Sharing(content);
+        self.upload_only = start == Start::Seed;
         self.outbox.push(Output::Tell(Event::Ready(self.id)));
         self.learn_pieces(now);
         for (play, file) in std::mem::take(&mut self.early_plays) {
@@ -265,7 +295,7 @@ impl Torrent {
             return;
         }
         match Metainfo::from_info(info, self.trackers.clone(), self.web_seeds.clone()) {
-            Ok(metainfo) => self.begin(now, metainfo, false),
+            Ok(metainfo) => self.begin(now, metainfo, Start::Empty),
             Err(error) => {
                 let (torrent, message) = (self.id, format!("The torrent's own description is unusable: {error}."));
                 self.outbox.push(Output::Tell(Event::Failed { torrent, code: "bad-torrent", message }));
@@ -341,6 +371,7 @@ impl Torrent {
             && !std::mem::replace(&mut content.completed, true)
         {
             self.outbox.push(Output::Tell(Event::Done(self.id)));
+            self.renew_greeting();
         }
     }
 
@@ -460,7 +491,9 @@ impl Torrent {
         if self.moved {
             self.advance();
         }
-        while let Some(link) = self.dirty.pop_first() {
+        let mut turn = self.loaded_for;
+        while let Some(link) = self.next_dirty(turn) {
+            turn = link;
             self.refill(now, link);
             self.serve(now, link);
             let Some(peer) = self.peers.get_mut(&link) else { continue };
@@ -468,6 +501,14 @@ impl Torrent {
                 self.outbox.push(Output::Do(Action::Send { link, bytes }));
             }
         }
+    }
+
+    /// The next link to look at, in a round that begins after the one for which a piece was loaded last.
+    fn next_dirty(&mut self, after: LinkId) -> Option<LinkId> {
+        let later = self.dirty.range((Bound::Excluded(after), Bound::Unbounded)).next();
+        let next = later.or(self.dirty.first()).copied()?;
+        self.dirty.remove(&next);
+        Some(next)
     }
 
     /// Checks every invariant.

@@ -13,18 +13,6 @@ use crate::wire::{Message, Request};
 const LOAD_AHEAD: usize = 3;
 
 impl Torrent {
-    pub(super) fn interested(&mut self, link: LinkId) -> Result<(), Drop> {
-        let taken = self.peers.values().filter(|peer| peer.interested_in_us && !peer.choked).count();
-        let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
-        peer.interested_in_us = true;
-        // Said again, it means that our unchoke may have been lost (protocol.md §3.3).
-        if !peer.choked || taken < self.limits.upload_slots {
-            peer.choked = false;
-            peer.send(&Message::Unchoke);
-        }
-        Ok(())
-    }
-
     pub(super) fn requested(&mut self, now: Moment, link: LinkId, request: Request) -> Result<(), Drop> {
         if request.length > self.limits.request_bytes_max {
             return Err("it asks for too much at once");
@@ -36,6 +24,7 @@ impl Torrent {
         let fits = fits && request.length > 0 && request.length <= BLOCK_LENGTH;
         // A piece that we had and lost may be asked for in good faith.
         let sound = fits && self.content().zip(piece).is_some_and(|(content, piece)| content.pieces.has(piece));
+        let shown = self.super_seed.as_ref().is_none_or(|seed| seed.has_shown(link, request.piece));
         let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
         if !fits {
             peer.invalid_requests += 1;
@@ -43,7 +32,8 @@ impl Torrent {
                 return Err("it asks for what does not exist");
             }
         }
-        if sound && !peer.choked && peer.uploads.len() < self.limits.request_queue_max {
+        let room = peer.uploads.len() < self.limits.request_queue_max;
+        if sound && shown && room && (!peer.choked || peer.spend_grant(request.piece)) {
             peer.uploads.push_back(request);
         } else if peer.is_fast() {
             if !peer.admit_control(now, self.limits.control_per_second_max) {
@@ -97,6 +87,7 @@ impl Torrent {
             let room = content.loads_for_peers(geometry.piece_length(), &self.limits);
             if let Some(piece) = geometry.piece(index).filter(|piece| room && content.is_stored_only(*piece)) {
                 content.load(self.id, piece, &mut self.outbox);
+                self.loaded_for = link;
             }
         }
     }
@@ -109,17 +100,8 @@ impl Torrent {
                 self.drop_peer(link, reason);
             }
         }
-        self.fill_slots();
-    }
-
-    /// Unchokes who waits, as far as slots are free.
-    fn fill_slots(&mut self) {
-        let taken = self.peers.values().filter(|peer| peer.interested_in_us && !peer.choked).count();
-        let free = self.limits.upload_slots.saturating_sub(taken);
-        for peer in self.peers.values_mut().filter(|peer| peer.interested_in_us && peer.choked).take(free) {
-            peer.choked = false;
-            peer.send(&Message::Unchoke);
-        }
+        self.tick_slots(now);
+        self.tick_super_seeding(now);
     }
 
     fn tick_peer(&mut self, now: Moment, link: LinkId) -> Result<(), Drop> {

@@ -31,7 +31,7 @@ pub struct ExtendedHandshake {
     /// Its name and version.
     pub client: Option<String>,
     /// It will not download (BEP 21).
-    pub upload_only: bool,
+    pub upload_only: Option<bool>,
 }
 
 impl ExtendedHandshake {
@@ -42,7 +42,7 @@ impl ExtendedHandshake {
         let optional = [
             ("metadata_size", self.metadata_size.map(|size| bencode::int(size as i64))),
             ("reqq", self.request_queue.map(|queue| bencode::int(queue.into()))),
-            ("upload_only", self.upload_only.then(|| bencode::int(1))),
+            ("upload_only", self.upload_only.map(|only| bencode::int(only.into()))),
             ("v", self.client.as_deref().map(bencode::text)),
         ];
         let said = optional.into_iter().filter_map(|(key, value)| Some((key, value?)));
@@ -67,7 +67,7 @@ impl ExtendedHandshake {
             self.request_queue = Some(queue);
         }
         if let Some(upload_only) = number("upload_only") {
-            self.upload_only = upload_only != 0;
+            self.upload_only = Some(upload_only != 0);
         }
         if let Some(client) = dict.get("v").and_then(bencode::Value::bytes) {
             let shown = String::from_utf8_lossy(client);

@@ -4,6 +4,7 @@
 
 mod decode;
 pub mod extension;
+pub mod fast;
 
 pub use decode::{Decoder, WireError};
 

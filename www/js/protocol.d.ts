@@ -38,6 +38,7 @@ export interface SeedOptions {
   name?: string;
   pieceLength?: number;
   comment?: string;
+  superSeed?: boolean;
 }
 
 /** What the worker says; several at a time, in an array. */

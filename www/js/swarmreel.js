@@ -33,6 +33,8 @@ export { SwarmreelError, Torrent, TorrentFile };
  * @property {string[]} [trackers] besides the client's
  * @property {number} [pieceLength] bytes, a power of two from 16 KiB to 32 MiB
  * @property {string} [comment]
+ * @property {boolean} [superSeed] shows each peer one piece at a time until somebody has each (BEP 16): the first copy
+ *   then costs hardly more upload than its size
  * @property {(fraction: number) => void} [onProgress] told how much has been hashed, 0 to 1
  */
 
@@ -105,14 +107,14 @@ export class Swarmreel {
    * @param {SeedOptions} [options]
    * @returns {Promise<Torrent>}
    */
-  async seed(files, { name, trackers = [], pieceLength, comment, onProgress } = {}) {
+  async seed(files, { name, trackers = [], pieceLength, comment, superSeed = false, onProgress } = {}) {
     const list = files instanceof File ? [files] : Array.from(files ?? []);
     if (!list.every((file) => file instanceof File)) {
       throw new SwarmreelError("bad-seed", "Only files can be shared.");
     }
     const body = {
       files: list.map((file) => ({ file, path: (file.webkitRelativePath || file.name).split("/") })),
-      options: { name, pieceLength, comment },
+      options: { name, pieceLength, comment, superSeed },
       trackers: [...this.#trackers, ...trackers],
     };
     const accept = (/** @type {Reply} */ reply) => this.#torrent(reply, performance.now());

@@ -106,6 +106,7 @@ impl Driver {
 
 /// Hashes the files, then seeds them.
 async fn seed(call: u32, files: Vec<SeedFile>, options: SeedOptions, trackers: Vec<String>) {
+    let super_seed = options.super_seed;
     let made = seed::make(call, files, options, trackers.clone()).await;
     driver::enter(|driver| match made {
         Err(error) => {
@@ -113,7 +114,7 @@ async fn seed(call: u32, files: Vec<SeedFile>, options: SeedOptions, trackers: V
             driver.outbox.say(&answer);
         }
         Ok((metainfo, source)) => {
-            let command = Command::Seed { metainfo: Box::new(metainfo), trackers };
+            let command = Command::Seed { metainfo: Box::new(metainfo), trackers, super_seed };
             match driver.engine.command(driver.now(), command) {
                 Ok(reply) => {
                     if let Reply::Torrent(torrent) = reply {

@@ -135,6 +135,8 @@ pub(crate) struct SeedOptions {
     pub(crate) name: Option<String>,
     pub(crate) piece_length: Option<u32>,
     pub(crate) comment: Option<String>,
+    #[serde(default)]
+    pub(crate) super_seed: bool,
 }
 
 /// What the worker says.

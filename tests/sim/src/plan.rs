@@ -71,6 +71,8 @@ pub struct PeerPlan {
     pub jumps: Vec<(Duration, u8)>,
     /// It reads the whole file out, as `file.stream()` does.
     pub reads: bool,
+    /// It shows the others one piece at a time (BEP 16), if it has the file.
+    pub super_seeds: bool,
 }
 
 /// A run.
@@ -114,6 +116,7 @@ impl PeerPlan {
             watches: false,
             jumps: Vec::new(),
             reads: false,
+            super_seeds: false,
         }
     }
 
@@ -245,6 +248,7 @@ fn draw_leecher(rng: &mut Rng, watchable: bool) -> PeerPlan {
         watches,
         jumps: (0..jump_count).map(|_| (draw_seconds(rng, 6), rng.below(100) as u8)).collect(),
         reads: rng.below(4) == 0,
+        super_seeds: false,
     }
 }
 

@@ -170,7 +170,11 @@ impl<'p> World<'p> {
     /// What the person does first.
     fn open_page(&mut self, id: NodeId, plan: &PeerPlan) {
         let command = match plan.origin {
-            Origin::File => Command::Seed { metainfo: Box::new(self.content.metainfo.clone()), trackers: Vec::new() },
+            Origin::File => Command::Seed {
+                metainfo: Box::new(self.content.metainfo.clone()),
+                trackers: Vec::new(),
+                super_seed: plan.super_seeds,
+            },
             Origin::Torrent => add(Named::Torrent(self.content.metainfo.to_torrent())),
             Origin::Magnet => add(Named::Text(self.content.metainfo.magnet().to_string())),
         };

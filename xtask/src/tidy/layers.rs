@@ -8,7 +8,7 @@ const LAYERS: [&[&str]; 7] = [
     &["rng", "bencode", "geometry", "names"],
     &["magnet", "wire", "tracker::message", "media"],
     &["metainfo", "pieces", "tracker"],
-    &["picker", "peer", "input", "output"],
+    &["picker", "choker", "peer", "input", "output"],
     &["torrent"],
     &["engine"],
 ];
