@@ -50,7 +50,8 @@ impl Tree {
             Tree::Bytes(bytes) => bencode::bytes(bytes),
             Tree::List(items) => bencode::list(items.iter().map(Tree::write).collect::<Option<Vec<_>>>()?),
             Tree::Dict(entries) => {
-                let entry = |(key, value): &'_ (Vec<u8>, Tree)| Some((String::from_utf8(key.clone()).ok()?, value.write()?));
+                let entry =
+                    |(key, value): &'_ (Vec<u8>, Tree)| Some((String::from_utf8(key.clone()).ok()?, value.write()?));
                 let entries: Vec<(String, Encoded)> = entries.iter().map(entry).collect::<Option<_>>()?;
                 bencode::dict(entries.iter().map(|(key, value)| (key.as_str(), value.clone())))
             }
@@ -69,7 +70,9 @@ fn view(value: Value<'_>) -> Tree {
         return Tree::List(items.map(view).collect());
     }
     if let Some(entries) = value.dict() {
-        for (key, found) in entries.clone().filter_map(|(key, _)| Some((key, value.get(std::str::from_utf8(key).ok()?)))) {
+        for (key, found) in
+            entries.clone().filter_map(|(key, _)| Some((key, value.get(std::str::from_utf8(key).ok()?))))
+        {
             let first = entries.clone().find(|(other, _)| *other == key).map(|(_, first)| first);
             assert_eq!(found, first, "the first of equal keys counts");
         }

@@ -64,11 +64,16 @@ pub(crate) fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
     (made, (PEAK.get() - before).max(0) as usize)
 }
 
+/// Panics if more bytes were held than `input` bytes of input allow.
+pub(crate) fn allow(input: usize, held: usize) {
+    let allowed = PER_INPUT_BYTE * input + FIXED;
+    assert!(held <= allowed, "{held} bytes held for {input} bytes of input, {allowed} allowed");
+}
+
 /// Runs a piece of code that is given `input` bytes, and panics if it held more than they allow.
 pub(crate) fn bounded<T>(input: usize, run: impl FnOnce() -> T) -> T {
     let (made, held) = peak(run);
-    let allowed = PER_INPUT_BYTE * input + FIXED;
-    assert!(held <= allowed, "{held} bytes held for {input} bytes of input, {allowed} allowed");
+    allow(input, held);
     made
 }
 

@@ -4,26 +4,32 @@
 //! ordinary tests (`tests/replay.rs`), which run every file of `corpus/` and `regressions/`.
 
 mod bencode;
+mod case;
+mod driver;
+mod far;
 mod heap;
 mod magnet;
 mod metainfo;
 mod script;
+mod session;
 mod wire;
 
 pub use bencode::bencode_decode;
 pub use magnet::magnet;
 pub use metainfo::metainfo;
+pub use session::peer_session;
 pub use wire::wire_stream;
 
 /// A fuzz target's body.
 pub type Body = fn(&[u8]);
 
 /// Every target of threat-model.md §3 that is here, in its order, by the name of its corpus.
-pub const TARGETS: [(&str, Body); 4] = [
+pub const TARGETS: [(&str, Body); 5] = [
     ("bencode_decode", bencode_decode),
     ("metainfo", metainfo),
     ("magnet", magnet),
     ("wire_stream", wire_stream),
+    ("peer_session", peer_session),
 ];
 
 /// Target 27: must crash, so that a fuzzer that finds nothing is noticed.

@@ -13,7 +13,8 @@ use crate::script::Script;
 
 /// Reads the bytes as a torrent, or makes one of them whose sums are right or nearly so.
 pub fn metainfo(bytes: &[u8]) {
-    let crafted = bytes.split_first().filter(|(first, _)| **first != b'd').map(|(_, script)| craft(Script::new(script)));
+    let crafted =
+        bytes.split_first().filter(|(first, _)| **first != b'd').map(|(_, script)| craft(Script::new(script)));
     let torrent = crafted.as_deref().unwrap_or(bytes);
     heap::bounded(torrent.len(), || {
         if let Ok(metainfo) = Metainfo::from_torrent(torrent) {
@@ -106,7 +107,22 @@ fn craft(mut script: Script<'_>) -> Vec<u8> {
 /// A name that is likely to meet another, or a rule.
 fn name(script: &mut Script<'_>) -> Encoded {
     const NAMES: [&str; 16] = [
-        "a", "A", "a (2)", "a.mp4", "a (2).mp4", "..", ".", "con", "x/y", "\u{202e}a", "é", "É", ".pad", "10", "", "b ",
+        "a",
+        "A",
+        "a (2)",
+        "a.mp4",
+        "a (2).mp4",
+        "..",
+        ".",
+        "con",
+        "x/y",
+        "\u{202e}a",
+        "é",
+        "É",
+        ".pad",
+        "10",
+        "",
+        "b ",
     ];
     match script.below(20) {
         index @ ..16 => bencode::text(NAMES[index]),
