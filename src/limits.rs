@@ -2,6 +2,24 @@
 
 use std::time::Duration;
 
+/// Bytes of an extent, neighbouring pieces that are fetched in order: a seeder reads its file megabytes at a time, and
+/// reading one for each piece of it, in a random order, costs more than sending it.
+pub const EXTENT_BYTES: u32 = 4 << 20;
+/// Pieces of an extent: however small they are, following one must stay cheap.
+pub const EXTENT_PIECES_MAX: u32 = 256;
+/// Extents of a torrent at least, so that peers who begin together have something to exchange.
+pub const EXTENTS_MIN: u32 = 32;
+/// Pieces that are looked at one by one in one pass of a picking: a few µs, and a sample good enough to find a rare one.
+pub const PICK_LOOKS_MAX: usize = 512;
+/// Begun pieces searched for late blocks in one picking: what is most urgent comes first.
+pub const LATE_LOOKS_MAX: usize = 64;
+/// Blocks of failed pieces remembered as evidence, of one torrent: 0.7 MB.
+pub const EVIDENCE_MAX: usize = 16 << 10;
+/// Links whose peers are remembered by name, of one torrent, so that a proof finds who has left: 0.2 MB.
+pub const NAMES_MAX: usize = 4096;
+/// Banned peers of one torrent: 0.4 MB. Each has cost a connection and a piece.
+pub const BANS_MAX: usize = 10_000;
+
 /// What the engine may use, and how long it waits.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -64,8 +82,12 @@ pub struct Limits {
     pub pipeline_default_max: usize,
     /// Blocks asked of any link, and queued for any: 8 MiB, which fills 80 ms at 100 MB/s. Announced as `reqq`.
     pub request_queue_max: usize,
-    /// How much of a link's rate is asked ahead.
+    /// How much of a link's rate is asked ahead, besides two delays: enough for a tab whose timers the browser slows down.
     pub pipeline_span: Duration,
+    /// The same while a film plays: what is under way delays what the next jump needs.
+    pub pipeline_span_playing: Duration,
+    /// A link's delay is the least in a window of this length and the one before: paths change.
+    pub delay_window: Duration,
     /// A request of more bytes than this closes the link (webtorrent.js's figure).
     pub request_bytes_max: u32,
     /// Messages other than blocks, requests and news of pieces, in a second, beyond which a link is closed
@@ -87,6 +109,8 @@ pub struct Limits {
     pub waste_max: u64,
     /// A block needed at once is asked of a second link after this long.
     pub urgent_late: Duration,
+    /// Or at once, if the first link is expected to bring it later than in twice the second one's time and this.
+    pub steal_gain: Duration,
     /// Any block is asked of a second link after this long, when nothing else is left to ask for.
     pub endgame_late: Duration,
     /// A link that delivers nothing it was asked for in this long is snubbed: its blocks are asked of others.
@@ -127,6 +151,16 @@ pub struct Limits {
     pub metadata_bytes_max: u32,
     /// A metadata block is asked of another peer after this long.
     pub metadata_late: Duration,
+    /// Until so many pieces are verified, any will do: the rarest come slowly (libtorrent's number).
+    pub random_first_pieces: u32,
+    /// A suspect piece, which comes from one link alone, is asked of another after this long, and then twice that.
+    pub sole_source_patience: Duration,
+    /// Failures of one piece after which no good source is thought to be here (threat-model F6).
+    pub bad_rounds_max: u32,
+    /// The first pause of such a piece; doubles with each further failure.
+    pub bad_piece_pause: Duration,
+    /// The longest.
+    pub bad_piece_pause_max: Duration,
     /// Bytes of partial pieces of one torrent beyond which only urgent pieces are begun.
     pub partial_bytes_max: usize,
     /// Bytes of verified pieces kept in memory for players and peers, of one torrent.
@@ -138,7 +172,13 @@ pub struct Limits {
     pub play_ahead: Duration,
     /// And until this many bytes are ahead: Chrome's SourceBuffers hold 150 MB of video and 12 MB of audio.
     pub play_ahead_bytes: usize,
-    /// Bytes behind the wanted ones that are fetched in order before anything else.
+    /// A player that has less than this ahead waits for what comes next; one that has more leaves it to the usual order.
+    pub play_comfort: Duration,
+    /// What the player reaches within this time is fetched in order, what it reaches later rarest first.
+    pub play_soon: Duration,
+    /// A player that has all it may have ahead and has not moved for this long is paused: nothing is fetched for it.
+    pub play_paused: Duration,
+    /// Bytes behind the wanted ones that are fetched before anything else.
     pub ahead_bytes: u64,
     /// The first of those are as urgent as the wanted ones.
     pub urgent_bytes: u64,
@@ -181,6 +221,8 @@ impl Default for Limits {
             pipeline_default_max: 250,
             request_queue_max: 512,
             pipeline_span: seconds(1),
+            pipeline_span_playing: Duration::from_millis(50),
+            delay_window: seconds(10),
             request_bytes_max: 128 << 10,
             control_per_second_max: 2000,
             has_resets_max: 16,
@@ -191,6 +233,7 @@ impl Default for Limits {
             invalid_requests_max: 300,
             waste_max: 1 << 20,
             urgent_late: seconds(1),
+            steal_gain: Duration::from_millis(100),
             endgame_late: seconds(2),
             snub_after: seconds(10),
             stuck_after: seconds(60),
@@ -210,11 +253,19 @@ impl Default for Limits {
             super_seed_patience: seconds(10),
             metadata_bytes_max: 8 << 20,
             metadata_late: seconds(3),
+            random_first_pieces: 4,
+            sole_source_patience: seconds(5),
+            bad_rounds_max: 3,
+            bad_piece_pause: seconds(1),
+            bad_piece_pause_max: seconds(60),
             partial_bytes_max: 64 << 20,
             cache_bytes_max: 32 << 20,
             check_bytes_at_once: 8 << 20,
             play_ahead: seconds(30),
             play_ahead_bytes: 24 << 20,
+            play_comfort: seconds(8),
+            play_soon: seconds(10),
+            play_paused: seconds(5),
             ahead_bytes: 16 << 20,
             urgent_bytes: 512 << 10,
             deliver_bytes_max: 1 << 20,

@@ -1,256 +1,266 @@
 //! Which blocks to ask a peer for.
 //!
 //! Invariant: only blocks that the peer has and we lack, none that was asked of it already; what is played now comes
-//! before what is played later, and that before the rest.
+//! before what is played later, and that before the rest. A picking looks at a bounded number of pieces one by one,
+//! however many there are.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
 use crate::geometry::{Block, Piece};
 use crate::ids::LinkId;
-use crate::pieces::{Pieces, Status};
+use crate::limits::{LATE_LOOKS_MAX, PICK_LOOKS_MAX};
+use crate::pieces::{Bitfield, Pieces, Status};
 use crate::time::Moment;
 
 /// What is wanted, and in which order. Made anew whenever a player or reader moves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wishes {
-    /// Somebody waits for these, the first one first.
+    /// Somebody waits for these, the one with the nearest deadline first.
     pub urgent: Vec<Piece>,
-    /// Needed soon, in order: piece indices.
+    /// Needed within seconds, in order: piece indices.
+    pub soon: Vec<Range<u32>>,
+    /// Needed after that, rarest first: piece indices.
     pub ahead: Vec<Range<u32>>,
     /// And everything else, rarest first.
     pub rest: bool,
 }
 
-/// When an outstanding block is asked of a second link.
+/// When and what a picking may do beyond asking for free blocks.
 #[derive(Clone, Copy, Debug)]
-pub struct Lateness {
-    /// A block of an urgent piece.
-    pub urgent: Duration,
-    /// Any block, when nothing else is left to ask for.
-    pub endgame: Duration,
+pub struct Terms {
+    /// Now.
+    pub now: Moment,
+    /// A block of an urgent piece is asked of a second link after this long.
+    pub urgent_late: Duration,
+    /// Or at once, if the first would bring it later than in twice the second's time and this.
+    pub steal_gain: Duration,
+    /// Any block is, when nothing else is left to ask for.
+    pub endgame_late: Duration,
     /// Bytes of partial pieces beyond which only urgent pieces are begun.
     pub partial_bytes_max: usize,
+    /// Until we have so many pieces, any will do: the rarest come slowly, and who has nothing has nothing to give.
+    pub random_first: u32,
 }
 
 /// A peer, as the picker sees it.
 #[derive(Clone, Copy)]
-pub struct Asker<'a, F: Fn(Piece) -> bool> {
+pub struct Asker<'a, F: Fn(LinkId) -> Option<Duration>> {
     /// Its link.
     pub link: LinkId,
-    /// Does it have this piece?
-    pub has: &'a F,
+    /// What it has.
+    pub has: &'a Bitfield,
+    /// How many blocks to ask of it.
+    pub count: usize,
+    /// The piece it was last asked for: its neighbours are at hand there.
+    pub last: Option<Piece>,
+    /// How long a link, this one or another, will take to deliver all that it was asked for, where that is known.
+    pub pace: &'a F,
 }
 
-/// At most `count` blocks to ask of a peer, in order.
-pub fn pick<F: Fn(Piece) -> bool>(
+/// At most `asker.count` blocks to ask of a peer, in order.
+pub fn pick<F: Fn(LinkId) -> Option<Duration>>(
     pieces: &Pieces,
     wishes: &Wishes,
     asker: Asker<'_, F>,
-    count: usize,
-    now: Moment,
-    lateness: &Lateness,
+    terms: &Terms,
 ) -> Vec<Block> {
-    let mut pick = Pick { pieces, asker, count, picked: Vec::new() };
-    pick.urgent(&wishes.urgent, now, lateness.urgent);
-    if pick.is_full() {
-        return pick.picked;
-    }
-    let begin = pieces.partial_bytes() < lateness.partial_bytes_max;
-    pick.ahead(&wishes.ahead, begin);
+    pick_counting(pieces, wishes, asker, terms).0
+}
+
+/// The same, and how many pieces were looked at one by one.
+fn pick_counting<F: Fn(LinkId) -> Option<Duration>>(
+    pieces: &Pieces,
+    wishes: &Wishes,
+    asker: Asker<'_, F>,
+    terms: &Terms,
+) -> (Vec<Block>, usize) {
+    let begin = pieces.partial_bytes() < terms.partial_bytes_max;
+    let (picked, taken) = (Vec::with_capacity(asker.count), BTreeSet::new());
+    let mut pick = Pick { pieces, asker, terms, begin, picked, taken, looks: Cell::new(0) };
+    pick.urgent(&wishes.urgent);
+    pick.soon(&wishes.soon);
+    pick.ahead(&wishes.ahead);
     if wishes.rest {
-        pick.rest(begin);
+        pick.rest();
     }
     if pick.picked.is_empty() {
-        pick.endgame(wishes, now, lateness.endgame);
+        pick.endgame(wishes);
     }
-    pick.picked
+    (pick.picked, pick.looks.get())
 }
 
-struct Pick<'a, F: Fn(Piece) -> bool> {
+struct Pick<'a, F: Fn(LinkId) -> Option<Duration>> {
     pieces: &'a Pieces,
     asker: Asker<'a, F>,
-    count: usize,
+    terms: &'a Terms,
+    /// Missing pieces may be begun though nobody waits for them.
+    begin: bool,
     picked: Vec<Block>,
+    /// Pieces of which all free blocks are picked.
+    taken: BTreeSet<Piece>,
+    looks: Cell<usize>,
 }
 
-impl<F: Fn(Piece) -> bool> Pick<'_, F> {
+impl<'a, F: Fn(LinkId) -> Option<Duration>> Pick<'a, F> {
     fn is_full(&self) -> bool {
-        self.picked.len() >= self.count
+        self.picked.len() >= self.asker.count
     }
 
-    fn take(&mut self, blocks: impl IntoIterator<Item = Block>) {
-        for block in blocks {
+    fn has(&self, piece: Piece) -> bool {
+        self.asker.has.has(piece.index())
+    }
+
+    /// The free blocks of a piece that the peer has.
+    fn take_free(&mut self, piece: Piece) {
+        if !self.is_full() && self.taken.insert(piece) {
+            let room = self.asker.count - self.picked.len();
+            self.picked.extend(self.pieces.free_blocks(piece, self.asker.link, self.terms.now).take(room));
+        }
+    }
+
+    /// Takes pieces one by one until there are enough blocks, or too many pieces were looked at.
+    fn take_each(&mut self, pieces: impl Iterator<Item = Piece>) {
+        for piece in pieces.take(PICK_LOOKS_MAX) {
             if self.is_full() {
                 return;
             }
-            if !self.picked.contains(&block) {
+            self.looks.set(self.looks.get() + 1);
+            if self.has(piece) {
+                self.take_free(piece);
+            }
+        }
+    }
+
+    /// Somebody waits: what is free, and what another is too slow to bring.
+    fn urgent(&mut self, urgent: &[Piece]) {
+        let mut searched = 0;
+        for piece in urgent.iter().take(PICK_LOOKS_MAX) {
+            if self.is_full() {
+                return;
+            }
+            self.looks.set(self.looks.get() + 1);
+            if !self.has(*piece) || self.taken.contains(piece) {
+                continue;
+            }
+            self.take_free(*piece);
+            if searched < LATE_LOOKS_MAX && self.pieces.status(*piece) == Status::Partial {
+                searched += 1;
+                self.take_late(*piece, self.terms.urgent_late);
+            }
+        }
+    }
+
+    /// In order: the player gets there before it would matter what is rare.
+    fn soon(&mut self, soon: &[Range<u32>]) {
+        let (pieces, has) = (self.pieces, self.asker.has);
+        for range in soon {
+            if self.begin {
+                self.take_each(pieces.wanted_in(has, range.clone()));
+            } else {
+                self.take_each(pieces.open_in(has, range.clone()));
+            }
+        }
+    }
+
+    /// Rarest first: viewers of the same place fetch different pieces of it, and have something to exchange.
+    fn ahead(&mut self, ahead: &[Range<u32>]) {
+        let (pieces, has) = (self.pieces, self.asker.has);
+        for range in ahead {
+            self.take_each(pieces.open_in(has, range.clone()));
+            if self.begin && !self.is_full() {
+                self.take_rarest_of(pieces.missing_in(has, range.clone()));
+            }
+        }
+    }
+
+    /// Pieces that failed their hash first, for what is proven by them; then begun ones, so that they are done and can be
+    /// passed on; then the rarest.
+    fn rest(&mut self) {
+        let (pieces, has) = (self.pieces, self.asker.has);
+        let all = 0..pieces.geometry().pieces();
+        self.take_each(pieces.suspects());
+        self.take_each(pieces.open_in(has, all.clone()));
+        if !self.begin || self.is_full() {
+            return;
+        }
+        if let Some(last) = self.asker.last {
+            self.take_extent(last);
+        }
+        if pieces.have().count() < self.terms.random_first {
+            self.take_each(pieces.missing_in(has, pieces.drawn()..all.end));
+        }
+        for piece in pieces.rarest().take(PICK_LOOKS_MAX) {
+            if self.is_full() {
+                return;
+            }
+            self.looks.set(self.looks.get() + 1);
+            if self.has(piece) && !self.taken.contains(&piece) {
+                self.take_extent(piece);
+            }
+        }
+        // It has none of the rarest: the rarest of a sample of what it has.
+        if !self.is_full() {
+            self.take_rarest_of(pieces.missing_in(has, all));
+        }
+    }
+
+    /// The missing pieces of an extent that are as rare as this one, in order.
+    fn take_extent(&mut self, piece: Piece) {
+        let (pieces, has) = (self.pieces, self.asker.has);
+        let neighbours = pieces.missing_in(has, pieces.extent(piece));
+        self.take_each(neighbours.filter(|other| pieces.are_equally_rare(*other, piece)));
+    }
+
+    fn take_rarest_of(&mut self, missing: impl Iterator<Item = Piece>) {
+        let fresh = missing.filter(|piece| !self.taken.contains(piece));
+        let mut sample: Vec<Piece> = fresh.take(PICK_LOOKS_MAX).collect();
+        self.looks.set(self.looks.get() + sample.len());
+        let rank = |piece: &Piece| self.pieces.rank(*piece);
+        // Each has a block at least: more pieces than blocks are not needed, nor put in order.
+        let needed = self.asker.count - self.picked.len();
+        if needed < sample.len() {
+            sample.select_nth_unstable_by_key(needed, rank);
+            sample.truncate(needed);
+        }
+        sample.sort_unstable_by_key(rank);
+        sample.into_iter().for_each(|piece| self.take_free(piece));
+    }
+
+    /// Blocks that one other link was asked for, and that come sooner if this one is asked, too.
+    fn take_late(&mut self, piece: Piece, late: Duration) {
+        let own = (self.asker.pace)(self.asker.link);
+        for (block, holder, at) in self.pieces.once_asked(piece, self.asker.link) {
+            let age = self.terms.now.since(at);
+            let left = (self.asker.pace)(holder).map(|pace| pace.saturating_sub(age));
+            let is_slower = left.zip(own).is_some_and(|(left, own)| left > own * 2 + self.terms.steal_gain);
+            if (age >= late || is_slower) && !self.is_full() {
                 self.picked.push(block);
             }
         }
     }
 
-    fn take_free(&mut self, piece: Piece) {
-        if !self.is_full() && (self.asker.has)(piece) {
-            self.take(self.pieces.free_blocks(piece, self.asker.link));
-        }
-    }
-
-    /// Blocks that others were asked for too long ago, and only they.
-    fn take_late(&mut self, piece: Piece, now: Moment, late: Duration) {
-        if !self.is_full() && self.pieces.status(piece) == Status::Partial && (self.asker.has)(piece) {
-            let asked = self.pieces.asked_blocks(piece, self.asker.link);
-            self.take(
-                asked.iter().filter(|(_, at, links)| *links < 2 && now.since(*at) >= late).map(|(block, ..)| *block),
-            );
-        }
-    }
-
-    fn urgent(&mut self, urgent: &[Piece], now: Moment, late: Duration) {
-        for piece in urgent {
-            self.take_free(*piece);
-            self.take_late(*piece, now, late);
-        }
-    }
-
-    fn ahead(&mut self, ahead: &[Range<u32>], begin: bool) {
-        let geometry = *self.pieces.geometry();
-        for index in ahead.iter().cloned().flatten() {
+    /// Nothing is left to ask for: what is late elsewhere.
+    fn endgame(&mut self, wishes: &Wishes) {
+        let pieces = self.pieces;
+        let geometry = *pieces.geometry();
+        let ranges = wishes.soon.iter().chain(&wishes.ahead).cloned();
+        let listed = ranges.flatten().take(PICK_LOOKS_MAX).filter_map(|index| geometry.piece(index));
+        let wanted = listed.chain(pieces.begun().filter(|_| wishes.rest));
+        let (has, begun) = (self.asker.has, |piece: &Piece| pieces.status(*piece) == Status::Partial);
+        for piece in wanted.filter(|piece| has.has(piece.index())).filter(begun).take(LATE_LOOKS_MAX) {
             if self.is_full() {
                 return;
             }
-            match geometry.piece(index) {
-                Some(piece) if begin || self.pieces.status(piece) == Status::Partial => self.take_free(piece),
-                _ => {}
+            self.looks.set(self.looks.get() + 1);
+            if self.taken.insert(piece) {
+                self.take_late(piece, self.terms.endgame_late);
             }
-        }
-    }
-
-    /// Begun pieces first, so that they are done and can be passed on; then the rarest.
-    fn rest(&mut self, begin: bool) {
-        for piece in self.pieces.partials() {
-            if self.is_full() {
-                return;
-            }
-            self.take_free(piece);
-        }
-        for piece in self.pieces.rarest().take_while(|_| begin) {
-            if self.is_full() {
-                return;
-            }
-            self.take_free(piece);
-        }
-    }
-
-    fn endgame(&mut self, wishes: &Wishes, now: Moment, late: Duration) {
-        let geometry = *self.pieces.geometry();
-        let ahead = wishes.ahead.iter().cloned().flatten().filter_map(|index| geometry.piece(index));
-        for piece in ahead.chain(self.pieces.begun().filter(|_| wishes.rest)) {
-            if self.is_full() {
-                return;
-            }
-            self.take_late(piece, now, late);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::geometry::{BLOCK_LENGTH, Geometry};
-
-    /// Two blocks a piece. `have` and each peer: one letter a piece. Blocks are shown as piece.block.
-    struct Case {
-        pieces: Pieces,
-        wishes: Wishes,
-    }
-
-    const NOW: Moment = Moment(10_000_000);
-
-    fn case(have: &str) -> Case {
-        let geometry = Geometry::new(have.len() as u64 * 2 * u64::from(BLOCK_LENGTH), 2 * BLOCK_LENGTH);
-        let mut pieces = Pieces::new(geometry, vec![[0; 20]; have.len()], 0);
-        pieces.keep_all();
-        for piece in geometry.all().filter(|piece| &have[piece.index() as usize..][..1] != "#") {
-            pieces.lose(piece);
-        }
-        Case { pieces, wishes: Wishes { rest: true, ..Wishes::default() } }
-    }
-
-    impl Case {
-        fn urgent(mut self, pieces: &[u32]) -> Self {
-            self.wishes.urgent = pieces.iter().map(|index| self.pieces.geometry().piece(*index).unwrap()).collect();
-            self
-        }
-
-        fn ahead(mut self, range: Range<u32>) -> Self {
-            self.wishes.ahead = vec![range];
-            self
-        }
-
-        fn asked(mut self, link: u32, blocks: &[(u32, u32)], at: Moment) -> Self {
-            for (piece, block) in blocks {
-                let geometry = *self.pieces.geometry();
-                let block = geometry.block(geometry.piece(*piece).unwrap(), *block).unwrap();
-                self.pieces.ask(block, LinkId(link), at);
-            }
-            self
-        }
-
-        fn check(&self, peer: &str, count: usize, expected: &str) {
-            let has = |piece: Piece| &peer[piece.index() as usize..][..1] == "1";
-            let lateness = Lateness {
-                urgent: Duration::from_secs(1),
-                endgame: Duration::from_secs(2),
-                partial_bytes_max: usize::MAX,
-            };
-            let asker = Asker { link: LinkId(1), has: &has };
-            let picked = pick(&self.pieces, &self.wishes, asker, count, NOW, &lateness);
-            let shown: Vec<String> =
-                picked.iter().map(|block| format!("{}.{}", block.piece.index(), block.index())).collect();
-            assert_eq!(shown.join(" "), expected);
-        }
-    }
-
-    #[test]
-    fn only_what_we_lack_and_the_peer_has() {
-        case("##..").check("1101", 9, "3.0 3.1");
-        case("####").check("1111", 9, "");
-        case("....").check("0000", 9, "");
-    }
-
-    #[test]
-    fn urgent_before_ahead_before_rest() {
-        case("......").urgent(&[4]).ahead(1..3).check("111111", 5, "4.0 4.1 1.0 1.1 2.0");
-        case("......").urgent(&[4, 2]).ahead(1..2).check("111111", 5, "4.0 4.1 2.0 2.1 1.0");
-    }
-
-    #[test]
-    fn begun_pieces_are_finished_before_others_are_begun() {
-        case("....").asked(2, &[(3, 0)], NOW).check("1111", 1, "3.1");
-    }
-
-    #[test]
-    fn the_rarest_come_first() {
-        let mut case = case("...");
-        [0, 1, 2, 2, 0, 0].iter().for_each(|index| case.pieces.count_peer(*index, true));
-        case.check("111", 6, "1.0 1.1 2.0 2.1 0.0 0.1");
-    }
-
-    #[test]
-    fn an_urgent_block_that_is_late_is_asked_of_a_second_link_only() {
-        let early = Moment(NOW.0 - 1_500_000);
-        case("..").urgent(&[0]).asked(2, &[(0, 0), (0, 1)], early).check("11", 3, "0.0 0.1 1.0");
-        case("..").urgent(&[0]).asked(2, &[(0, 0), (0, 1)], NOW).check("11", 3, "1.0 1.1");
-        case("..").urgent(&[0]).asked(1, &[(0, 0), (0, 1)], early).check("11", 3, "1.0 1.1");
-        case("#.").asked(2, &[(1, 0), (1, 1)], early).asked(3, &[(1, 0)], early).urgent(&[1]).check("11", 3, "1.1");
-    }
-
-    #[test]
-    fn the_endgame_begins_when_nothing_is_free() {
-        let early = Moment(NOW.0 - 3_000_000);
-        case("#.").asked(2, &[(1, 0)], early).check("11", 3, "1.1");
-        case("#.").asked(2, &[(1, 0), (1, 1)], early).check("11", 3, "1.0 1.1");
-        case("#.").asked(2, &[(1, 0), (1, 1)], NOW).check("11", 3, "");
-    }
-}
+mod tests;

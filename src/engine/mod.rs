@@ -168,7 +168,7 @@ impl Engine {
                 return self.with_play(play, |torrent| torrent.media_support(play, playable));
             }
             Input::Position { play, time, .. } => {
-                return self.with_play(play, |torrent| torrent.position(play, time));
+                return self.with_play(play, |torrent| torrent.position(now, play, time));
             }
             Input::Seek { play, to } => return self.with_play(play, |torrent| torrent.seek(now, play, to)),
         }
@@ -321,7 +321,8 @@ impl Engine {
         }
         let play = PlayId(self.mint());
         self.plays.insert(play, id);
-        self.with_torrent(id, |torrent| torrent.play(play, file));
+        let now = self.now;
+        self.with_torrent(id, |torrent| torrent.play(now, play, file));
         Ok(Reply::Play(play))
     }
 

@@ -3,16 +3,19 @@
 //! Invariant: what is queued here goes out in order; a handshake and the messages after it each leave in a data-channel
 //! message of their own until the peer has answered (protocol.md §3.3).
 
+mod pipeline;
 mod rate;
 mod slot;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+pub use pipeline::Pipeline;
 pub use rate::Rate;
 pub use slot::Slot;
 
-use crate::geometry::{BLOCK_LENGTH, Block};
+use crate::geometry::{BLOCK_LENGTH, Block, Piece};
 use crate::ids::{LinkId, PeerId};
 use crate::limits::Limits;
 use crate::pieces::Bitfield;
@@ -100,8 +103,10 @@ pub struct Peer {
     pub down: Rate,
     /// Payload to it.
     pub up: Rate,
-    /// Blocks it delivered.
-    blocks: usize,
+    /// How much is asked of it.
+    pub pipeline: Pipeline,
+    /// The piece it was last asked for.
+    pub last_asked: Option<Piece>,
     /// When the first block was asked of an idle link, or the last one came.
     pub progress_at: Moment,
     /// When the channel opened.
@@ -161,7 +166,8 @@ impl Peer {
             cancelled: BTreeMap::new(),
             down: Rate::default(),
             up: Rate::default(),
-            blocks: 0,
+            pipeline: Pipeline::new(now),
+            last_asked: None,
             progress_at: now,
             opened_at: now,
             heard_at: now,
@@ -283,27 +289,41 @@ impl Peer {
         !self.choking_us || !self.allows.is_empty() && now.since(self.choking_since) >= limits.allowed_fast_after
     }
 
-    /// It would send this piece now.
-    pub fn offers_piece(&self, index: u32) -> bool {
-        self.has_piece(index) && (!self.choking_us || self.allows.contains(&index))
+    /// The pieces it would send now.
+    pub fn offers(&self) -> Option<Cow<'_, Bitfield>> {
+        let Has::Known(has) = &self.has else { return None };
+        if !self.choking_us {
+            return Some(Cow::Borrowed(has));
+        }
+        let mut allowed = Bitfield::none(has.length());
+        for index in self.allows.iter().filter(|index| has.has(**index)) {
+            allowed.insert(*index);
+        }
+        Some(Cow::Owned(allowed))
     }
 
-    /// A block came.
-    pub fn delivered(&mut self, now: Moment, bytes: usize) {
+    /// A block came that was asked for at this moment, while `span` was asked ahead.
+    pub fn delivered(&mut self, now: Moment, bytes: usize, asked_at: Moment, span: Duration, limits: &Limits) {
         self.down.add(now, bytes as u64);
-        self.blocks += 1;
+        self.pipeline.delivered(now, asked_at, span, limits);
         self.progress_at = now;
         self.snubbed = false;
     }
 
-    /// How many blocks should be outstanding: doubling a round trip while they come (slow start), then
-    /// `pipeline_span` of the measured rate, within what the peer queues.
-    pub fn pipeline(&self, limits: &Limits, now: Moment) -> usize {
-        let span = limits.pipeline_span.as_secs_f64();
-        let by_rate = (self.down.per_second(now) as f64 * span / f64::from(BLOCK_LENGTH)) as usize;
+    /// How many blocks should be outstanding: what it delivers in two delays and `span`, within what it queues.
+    pub fn depth(&self, now: Moment, span: Duration, limits: &Limits) -> usize {
+        if self.snubbed {
+            return 1;
+        }
         let queue = self.extended.request_queue.map_or(limits.pipeline_default_max, |queue| queue as usize);
-        let grown = (limits.pipeline_first + self.blocks).min(by_rate.max(limits.pipeline_first));
-        if self.snubbed { 1 } else { grown.min(queue.max(1)).min(limits.request_queue_max) }
+        self.pipeline.depth(self.down.per_second(now), span, limits).min(queue.max(1)).min(limits.request_queue_max)
+    }
+
+    /// How long it will take to deliver as many blocks as are outstanding; `None` while its rate is unknown.
+    pub fn pace(&self, now: Moment, outstanding: usize) -> Option<Duration> {
+        let rate = self.down.per_second(now);
+        let bytes = outstanding as f64 * f64::from(BLOCK_LENGTH);
+        (rate > 0).then(|| self.pipeline.delay() + Duration::from_secs_f64(bytes / rate as f64))
     }
 
     // ---- what it is sent

@@ -1,5 +1,7 @@
 //! A set of pieces in BEP 3's layout: most significant bit first, spare bits zero.
 
+use std::ops::Range;
+
 /// Which pieces somebody has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bitfield {
@@ -79,11 +81,56 @@ impl Bitfield {
         had
     }
 
+    /// The pieces `64 * index ..` as the bits of a word, the first one highest.
+    fn word(&self, index: usize) -> u64 {
+        let rest = self.bytes.get(index * 8..).unwrap_or_default();
+        if let Some(whole) = rest.first_chunk() {
+            return u64::from_be_bytes(*whole);
+        }
+        let mut word = [0; 8];
+        word[..rest.len()].copy_from_slice(rest);
+        u64::from_be_bytes(word)
+    }
+
+    /// The pieces of a range that are in this set and in `any` of the others, in order: 64 are looked at in one go.
+    pub fn common<'a, const N: usize>(&'a self, any: [&'a Bitfield; N], range: Range<u32>) -> Common<'a, N> {
+        let end = if any.iter().all(|other| other.count == 0) { range.start } else { range.end.min(self.length) };
+        Common { set: self, any, next: range.start, end }
+    }
+
     /// The pieces in the set, in order.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.bytes.iter().enumerate().filter(|(_, byte)| **byte != 0).flat_map(|(at, byte)| {
             (0..8).filter(move |bit| byte & (0x80 >> bit) != 0).map(move |bit| at as u32 * 8 + bit)
         })
+    }
+}
+
+/// What a set shares with others, from `Bitfield::common`.
+#[derive(Clone, Debug)]
+pub struct Common<'a, const N: usize> {
+    set: &'a Bitfield,
+    any: [&'a Bitfield; N],
+    next: u32,
+    end: u32,
+}
+
+impl<const N: usize> Iterator for Common<'_, N> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        while self.next < self.end {
+            let (word, bit) = (self.next / 64, self.next % 64);
+            let any = self.any.iter().fold(0, |any, other| any | other.word(word as usize));
+            let left = (self.set.word(word as usize) & any) << bit;
+            if left != 0 {
+                let found = self.next + left.leading_zeros();
+                self.next = found + 1;
+                return (found < self.end).then_some(found);
+            }
+            self.next = (word + 1) * 64;
+        }
+        None
     }
 }
 
@@ -109,5 +156,20 @@ mod tests {
         assert_eq!((set.count(), set.iter().collect::<Vec<_>>()), (2, vec![0, 19]));
         assert!(set.remove(0) && !set.remove(0) && set.has(19) && !set.has(20));
         assert_eq!(set.count(), 1);
+    }
+
+    #[test]
+    fn what_two_sets_share_is_found_in_any_range() {
+        let set = |step: usize| {
+            let mut set = Bitfield::none(200);
+            (0..200).step_by(step).for_each(|index| assert!(set.insert(index)));
+            set
+        };
+        let (twos, threes, fives) = (set(2), set(3), set(5));
+        for range in [0..200, 6..7, 7..8, 63..65, 64..128, 190..200, 50..50] {
+            let shared = |index: &u32| index.is_multiple_of(2) && (index.is_multiple_of(3) || index.is_multiple_of(5));
+            let expected: Vec<u32> = range.clone().filter(shared).collect();
+            assert_eq!(twos.common([&threes, &fives], range).collect::<Vec<_>>(), expected);
+        }
     }
 }

@@ -7,13 +7,17 @@ mod bitfield;
 mod partial;
 mod rarity;
 mod requests;
+mod suspects;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
 
 pub use bitfield::Bitfield;
 use partial::Partial;
 use rarity::Rarity;
 use requests::Requests;
+use suspects::{Evidence, Suspects};
 
 use crate::geometry::{Block, Geometry, Piece};
 use crate::hash::{Digest, sha1};
@@ -60,15 +64,9 @@ pub enum Received {
         cancel: Vec<LinkId>,
         /// Every block came from this link, so it is proven to lie.
         liar: Option<LinkId>,
+        /// How often this piece has failed by now.
+        failures: u32,
     },
-}
-
-/// A piece whose hash failed: from now on fetched whole from one link at a time, so that the next failure has one
-/// author; and the old blocks are remembered, so that a good copy convicts who sent them (threat-model P10, P11).
-#[derive(Clone, Debug, Default)]
-struct Suspect {
-    sole_source: Option<LinkId>,
-    evidence: Vec<(Block, LinkId, Digest)>,
 }
 
 /// The piece map of one torrent.
@@ -78,11 +76,15 @@ pub struct Pieces {
     hashes: Vec<Digest>,
     status: Vec<Status>,
     have: Bitfield,
+    /// The pieces that are `Missing`.
+    missing: Bitfield,
+    /// The `Partial` pieces of which some blocks are not asked for.
+    open: Bitfield,
     verified_bytes: u64,
     partial: BTreeMap<Piece, Partial>,
     partial_bytes: usize,
     requests: Requests,
-    suspects: BTreeMap<Piece, Suspect>,
+    suspects: Suspects,
     rarity: Rarity,
 }
 
@@ -99,11 +101,13 @@ impl Pieces {
             hashes,
             status: vec![Status::Missing; count as usize],
             have: Bitfield::none(count),
+            missing: Bitfield::all(count),
+            open: Bitfield::none(count),
             verified_bytes: 0,
             partial: BTreeMap::new(),
             partial_bytes: 0,
             requests: Requests::default(),
-            suspects: BTreeMap::new(),
+            suspects: Suspects::default(),
             rarity: Rarity::new(&geometry, shuffle),
         }
     }
@@ -141,10 +145,13 @@ impl Pieces {
     fn set_status(&mut self, piece: Piece, status: Status) {
         if status == Status::Missing {
             self.rarity.list(piece);
+            self.missing.insert(piece.index());
         } else {
             self.rarity.unlist(piece);
+            self.missing.remove(piece.index());
         }
         self.status[piece.index() as usize] = status;
+        self.note_free(piece);
         let size = u64::from(self.geometry.size(piece));
         if matches!(status, Status::Verified | Status::Kept) {
             if self.have.insert(piece.index()) {
@@ -152,6 +159,15 @@ impl Pieces {
             }
         } else if self.have.remove(piece.index()) {
             self.verified_bytes -= size;
+        }
+    }
+
+    /// Keeps `open` true after a block of the piece was asked for, released or received.
+    fn note_free(&mut self, piece: Piece) {
+        if self.partial.get(&piece).is_some_and(Partial::has_free) {
+            self.open.insert(piece.index());
+        } else {
+            self.open.remove(piece.index());
         }
     }
 
@@ -213,9 +229,31 @@ impl Pieces {
         }
     }
 
-    /// The missing pieces, rarest first.
+    // ---- what the picker looks at
+
+    /// The missing pieces, rarest first, equally rare ones in an order that differs between peers.
     pub fn rarest(&self) -> impl Iterator<Item = Piece> + '_ {
         self.rarity.iter()
+    }
+
+    /// The index of a drawn piece, another one for each peer; 0 if there is none.
+    pub fn drawn(&self) -> u32 {
+        self.rarity.drawn()
+    }
+
+    /// A key to sort missing pieces by: the rarest first, equally rare ones extent by extent.
+    pub fn rank(&self, piece: Piece) -> impl Ord + use<> {
+        self.rarity.rank(piece)
+    }
+
+    /// As many peers that lack something have the one as the other.
+    pub fn are_equally_rare(&self, a: Piece, b: Piece) -> bool {
+        self.rarity.are_equal(a, b)
+    }
+
+    /// The indices of the neighbours a piece is best fetched with.
+    pub fn extent(&self, piece: Piece) -> Range<u32> {
+        self.rarity.extent(piece)
     }
 
     /// The partial pieces, in order.
@@ -223,41 +261,54 @@ impl Pieces {
         self.partial.keys().copied()
     }
 
-    /// The partial pieces of which some blocks are not asked for, in order.
-    pub fn partials(&self) -> impl Iterator<Item = Piece> + '_ {
-        self.partial.iter().filter(|(_, partial)| partial.has_free()).map(|(piece, _)| *piece)
+    /// The missing pieces of a range that are in a set, in order.
+    pub fn missing_in<'a>(&'a self, set: &'a Bitfield, range: Range<u32>) -> impl Iterator<Item = Piece> + 'a {
+        set.common([&self.missing], range).filter_map(|index| self.geometry.piece(index))
+    }
+
+    /// The partial pieces of a range that are in a set and of which some blocks are not asked for, in order.
+    pub fn open_in<'a>(&'a self, set: &'a Bitfield, range: Range<u32>) -> impl Iterator<Item = Piece> + 'a {
+        set.common([&self.open], range).filter_map(|index| self.geometry.piece(index))
+    }
+
+    /// Both kinds, in order.
+    pub fn wanted_in<'a>(&'a self, set: &'a Bitfield, range: Range<u32>) -> impl Iterator<Item = Piece> + 'a {
+        set.common([&self.missing, &self.open], range).filter_map(|index| self.geometry.piece(index))
+    }
+
+    /// The pieces whose hash failed and that are not here yet, in order.
+    pub fn suspects(&self) -> impl Iterator<Item = Piece> + '_ {
+        self.suspects.iter()
     }
 
     // ---- requests
 
-    /// The blocks of a piece that nobody was asked for and this link may be asked for.
-    pub fn free_blocks(&self, piece: Piece, link: LinkId) -> Vec<Block> {
-        if self.suspects.get(&piece).and_then(|suspect| suspect.sole_source).is_some_and(|sole| sole != link) {
-            return Vec::new();
-        }
-        let block = |index| self.geometry.block(piece, index);
-        match self.status(piece) {
-            Status::Missing => (0..self.geometry.blocks(piece)).filter_map(block).collect(),
-            Status::Partial => self.partial[&piece].free().filter_map(block).collect(),
-            _ => Vec::new(),
-        }
+    /// The blocks of a piece that nobody was asked for and this link may be asked for now, in order.
+    pub fn free_blocks(&self, piece: Piece, link: LinkId, now: Moment) -> impl Iterator<Item = Block> + '_ {
+        let barred = self.suspects.bar(piece, link, now);
+        let whole = if self.status(piece) == Status::Missing { self.geometry.blocks(piece) } else { 0 };
+        let partial = self.partial.get(&piece).into_iter().flat_map(Partial::free);
+        let free = (0..whole).chain(partial).take_while(move |_| !barred);
+        free.filter_map(move |index| self.geometry.block(piece, index))
     }
 
-    /// The blocks of a piece that were asked for: since when, and of how many links. Without those that this link
-    /// was asked for itself, or must not be.
-    pub fn asked_blocks(&self, piece: Piece, link: LinkId) -> Vec<(Block, Moment, usize)> {
-        if self.suspects.contains_key(&piece) {
+    /// The blocks of a piece that one other link was asked for and no second one: who, and since when. None of a suspect
+    /// piece, which comes from one link alone.
+    pub fn once_asked(&self, piece: Piece, link: LinkId) -> Vec<(Block, LinkId, Moment)> {
+        if self.suspects.contains(piece) {
             return Vec::new();
         }
-        let mut asked = self.requests.of_piece(piece);
-        asked.retain(|(block, _, _)| !self.requests.contains(*block, link));
+        let mut asked = self.requests.once_asked(piece);
+        asked.retain(|(_, other, _)| *other != link);
         asked
     }
 
     /// This link may be asked for the block, whoever else was.
-    pub fn lacks(&self, block: Block, link: LinkId) -> bool {
-        let is_asked = || self.asked_blocks(block.piece, link).iter().any(|(asked, _, _)| *asked == block);
-        self.free_blocks(block.piece, link).contains(&block) || is_asked()
+    pub fn lacks(&self, block: Block, link: LinkId, now: Moment) -> bool {
+        let partial = self.partial.get(&block.piece);
+        let here = partial.is_some_and(|partial| partial.is_received(block.index()));
+        let lacking = matches!(self.status(block.piece), Status::Missing | Status::Partial);
+        lacking && !here && !self.is_asked(block, link) && !self.suspects.bar(block.piece, link, now)
     }
 
     /// Notes that a block is asked of a link.
@@ -275,9 +326,8 @@ impl Pieces {
         }
         self.partial.get_mut(&piece).expect("only missing and partial pieces are asked for").ask(block.index());
         self.requests.insert(block, link, now);
-        if let Some(suspect) = self.suspects.get_mut(&piece) {
-            suspect.sole_source.get_or_insert(link);
-        }
+        self.suspects.asked(piece, link, now);
+        self.note_free(piece);
     }
 
     /// A link will not send a block. False if it was not asked.
@@ -285,11 +335,11 @@ impl Pieces {
         let asked = self.requests.remove(block, link);
         if asked && let Some(partial) = self.partial.get_mut(&block.piece) {
             partial.release(block.index());
-            let abandoned = self.suspects.get(&block.piece).is_some_and(|suspect| suspect.sole_source == Some(link))
-                && self.requests.of_piece(block.piece).is_empty();
+            let abandoned = self.suspects.is_source(block.piece, link) && !self.requests.has_piece(block.piece);
             if partial.is_idle() || abandoned {
                 self.forget_partial(block.piece);
             }
+            self.note_free(block.piece);
         }
         asked
     }
@@ -311,28 +361,48 @@ impl Pieces {
 
     /// A link will not go on with the suspect pieces that only it may send: they are free for another.
     pub fn abandon(&mut self, link: LinkId) {
-        let sole = |(piece, suspect): (&Piece, &Suspect)| (suspect.sole_source == Some(link)).then_some(*piece);
-        let left: Vec<Piece> = self.suspects.iter().filter_map(sole).collect();
-        for piece in left {
-            if self.partial.contains_key(&piece) && self.requests.of_piece(piece).is_empty() {
+        for piece in self.suspects.of_source(link) {
+            if !self.requests.has_piece(piece) {
                 self.forget_partial(piece);
             }
         }
     }
 
+    /// Takes the suspect pieces whose only source has had them for too long from it: they are free for another. What was
+    /// asked of which link and is no more.
+    pub fn pass_over(&mut self, now: Moment, patience: Duration) -> Vec<(Block, LinkId)> {
+        let mut released = Vec::new();
+        for (piece, link) in self.suspects.pass_over(now, patience) {
+            for block in self.requests.of_link(link).into_iter().filter(|block| block.piece == piece) {
+                self.release(block, link);
+                released.push((block, link));
+            }
+            self.forget_partial(piece);
+        }
+        released
+    }
+
+    /// A piece that failed its hash again and again is asked of nobody before this.
+    pub fn rest(&mut self, piece: Piece, until: Moment) {
+        self.suspects.rest(piece, until);
+    }
+
     fn forget_partial(&mut self, piece: Piece) {
         if let Some(partial) = self.partial.remove(&piece) {
             self.partial_bytes -= partial.size();
+            self.set_status(piece, Status::Missing);
         }
-        if let Some(suspect) = self.suspects.get_mut(&piece) {
-            suspect.sole_source = None;
-        }
-        self.set_status(piece, Status::Missing);
+        self.suspects.forget_source(piece);
     }
 
     /// Was this block asked of this link?
     pub fn is_asked(&self, block: Block, link: LinkId) -> bool {
         self.requests.contains(block, link)
+    }
+
+    /// When this block was asked of this link.
+    pub fn asked_at(&self, block: Block, link: LinkId) -> Option<Moment> {
+        self.requests.at(block, link)
     }
 
     /// Number of blocks asked of a link.
@@ -351,6 +421,7 @@ impl Pieces {
             return Received::Unwanted;
         }
         let digest = partial.digest();
+        self.note_free(piece);
         let cancel: Vec<LinkId> = self.requests.of_block(block).collect();
         for other in &cancel {
             self.requests.remove(block, *other);
@@ -367,15 +438,7 @@ impl Pieces {
         self.partial_bytes -= partial.size();
         let bytes = partial.into_bytes();
         self.set_status(piece, Status::Verified);
-        let evidence = self.suspects.remove(&piece).map_or_else(Vec::new, |suspect| suspect.evidence);
-        let mut liars: Vec<LinkId> = Vec::new();
-        for (block, link, digest) in evidence {
-            let begin = block.begin() as usize;
-            let end = begin + self.geometry.block_size(block) as usize;
-            if !liars.contains(&link) && sha1(&bytes[begin..end]) != digest {
-                liars.push(link);
-            }
-        }
+        let liars = self.suspects.convict(piece, &bytes);
         Received::Piece { cancel, bytes, liars }
     }
 
@@ -383,20 +446,14 @@ impl Pieces {
         let partial = self.partial.remove(&piece).expect("the piece was partial");
         self.partial_bytes -= partial.size();
         self.set_status(piece, Status::Missing);
-        let suspect = self.suspects.entry(piece).or_default();
-        suspect.sole_source = None;
         let senders = partial.senders();
-        let bytes = partial.into_bytes();
-        for (index, link) in &senders {
-            if let Some(block) = self.geometry.block(piece, *index) {
-                let begin = block.begin() as usize;
-                let end = begin + self.geometry.block_size(block) as usize;
-                suspect.evidence.push((block, *link, sha1(&bytes[begin..end])));
-            }
-        }
         let sole = senders.first().map(|(_, link)| *link);
         let liar = sole.filter(|sole| senders.iter().all(|(_, link)| link == sole));
-        Received::Corrupt { cancel, liar }
+        let blocks = senders.into_iter().filter(|_| liar.is_none());
+        let blocks = blocks.filter_map(|(index, link)| Some((self.geometry.block(piece, index)?, link)));
+        let evidence = blocks.map(|(block, link)| Evidence { block, link, digest: partial.block_digest(block) });
+        let failures = self.suspects.failed(piece, evidence);
+        Received::Corrupt { cancel, liar, failures }
     }
 
     /// Checks every invariant.
@@ -405,12 +462,17 @@ impl Pieces {
     /// If one is broken.
     pub fn check(&self) {
         self.requests.check();
+        self.suspects.check();
+        self.rarity.check();
         let mut partial_bytes = 0;
         for piece in self.geometry.all() {
             let status = self.status(piece);
             assert_eq!(self.partial.contains_key(&piece), status == Status::Partial, "{piece:?} {status:?}");
             assert_eq!(self.has(piece), matches!(status, Status::Verified | Status::Kept));
             assert_eq!(self.rarity.is_listed(piece), status == Status::Missing);
+            assert_eq!(self.missing.has(piece.index()), status == Status::Missing);
+            let open = self.partial.get(&piece).is_some_and(Partial::has_free);
+            assert_eq!(self.open.has(piece.index()), open, "{piece:?}");
         }
         for partial in self.partial.values() {
             partial.check();
@@ -426,150 +488,4 @@ impl Pieces {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: LinkId = LinkId(1);
-    const B: LinkId = LinkId(2);
-    const NOW: Moment = Moment(0);
-
-    fn content() -> Vec<u8> {
-        (0..100_000u32).map(|byte| (byte % 251) as u8).collect()
-    }
-
-    /// Two pieces: 4 blocks, and 3 of which the last is short.
-    fn pieces() -> Pieces {
-        let hashes = content().chunks(65_536).map(sha1).collect();
-        Pieces::new(Geometry::new(100_000, 65_536), hashes, 5)
-    }
-
-    fn give(pieces: &mut Pieces, piece: u32, block: u32, link: LinkId, flip: u8) -> Received {
-        let geometry = *pieces.geometry();
-        let block = geometry.block(geometry.piece(piece).unwrap(), block).unwrap();
-        if !pieces.is_asked(block, link) {
-            pieces.ask(block, link, NOW);
-        }
-        pieces.check();
-        let start = geometry.offset(block.piece) as usize + block.begin() as usize;
-        let mut data = content()[start..start + geometry.block_size(block) as usize].to_vec();
-        data[0] ^= flip;
-        let received = pieces.receive(block, link, &data);
-        pieces.check();
-        received
-    }
-
-    #[test]
-    fn blocks_in_any_order_make_a_verified_piece() {
-        let mut pieces = pieces();
-        for block in [3, 1, 2] {
-            assert!(matches!(give(&mut pieces, 0, block, A, 0), Received::Block { .. }));
-        }
-        let Received::Piece { bytes, liars, .. } = give(&mut pieces, 0, 0, B, 0) else { panic!("complete") };
-        assert_eq!((bytes, liars), (content()[..65_536].to_vec(), vec![]));
-        assert_eq!(pieces.verified_bytes(), 65_536);
-        let first = pieces.geometry().piece(0).unwrap();
-        assert_eq!(pieces.status(first), Status::Verified);
-        pieces.keep(first);
-        assert_eq!(pieces.status(first), Status::Kept);
-        pieces.lose(first);
-        pieces.check();
-        assert_eq!((pieces.status(first), pieces.verified_bytes()), (Status::Missing, 0));
-    }
-
-    #[test]
-    fn a_sole_author_of_a_bad_piece_is_a_liar() {
-        let mut pieces = pieces();
-        give(&mut pieces, 1, 0, A, 0);
-        give(&mut pieces, 1, 1, A, 1);
-        assert_eq!(give(&mut pieces, 1, 2, A, 0), Received::Corrupt { cancel: vec![], liar: Some(A) });
-    }
-
-    #[test]
-    fn a_good_copy_convicts_the_author_of_the_bad_block_only() {
-        let mut pieces = pieces();
-        give(&mut pieces, 1, 0, A, 0);
-        give(&mut pieces, 1, 1, B, 1);
-        assert_eq!(give(&mut pieces, 1, 2, A, 0), Received::Corrupt { cancel: vec![], liar: None });
-        let first = pieces.geometry().piece(1).unwrap();
-        give(&mut pieces, 1, 0, A, 0);
-        assert!(pieces.free_blocks(first, B).is_empty(), "a suspect piece comes from one link");
-        give(&mut pieces, 1, 1, A, 0);
-        let Received::Piece { liars, .. } = give(&mut pieces, 1, 2, A, 0) else { panic!("complete") };
-        assert_eq!(liars, [B]);
-    }
-
-    #[test]
-    fn a_vanished_sole_source_frees_a_suspect_piece() {
-        let mut pieces = pieces();
-        give(&mut pieces, 1, 0, A, 0);
-        give(&mut pieces, 1, 1, B, 1);
-        give(&mut pieces, 1, 2, A, 0);
-        give(&mut pieces, 1, 0, A, 0);
-        let piece = pieces.geometry().piece(1).unwrap();
-        let second = pieces.geometry().block(piece, 1).unwrap();
-        pieces.ask(second, A, NOW);
-        pieces.release_link(A);
-        pieces.check();
-        assert_eq!(pieces.free_blocks(piece, B).len(), 3);
-    }
-
-    #[test]
-    fn a_suspect_piece_is_free_again_when_its_sole_source_leaves_with_nothing_outstanding() {
-        let mut pieces = pieces();
-        give(&mut pieces, 1, 0, A, 0);
-        give(&mut pieces, 1, 1, B, 1);
-        give(&mut pieces, 1, 2, A, 0);
-        give(&mut pieces, 1, 0, A, 0);
-        assert_eq!(pieces.outstanding(A), 0);
-        pieces.release_link(A);
-        pieces.check();
-        let piece = pieces.geometry().piece(1).unwrap();
-        assert_eq!(pieces.free_blocks(piece, B).len(), 3);
-    }
-
-    #[test]
-    fn a_block_asked_of_two_is_cancelled_at_the_other() {
-        let mut pieces = pieces();
-        let block = pieces.geometry().block_at(0, 0, 16_384).unwrap();
-        pieces.ask(block, A, NOW);
-        pieces.ask(block, B, NOW);
-        assert_eq!(pieces.asked_blocks(block.piece, LinkId(3)), [(block, NOW, 2)]);
-        assert_eq!(give(&mut pieces, 0, 0, A, 0), Received::Block { cancel: vec![B] });
-        assert_eq!(pieces.receive(block, B, &[0; 16_384]), Received::Unwanted);
-        assert_eq!(pieces.outstanding(B), 0);
-    }
-
-    #[test]
-    fn releasing_everything_leaves_the_piece_missing() {
-        let mut pieces = pieces();
-        let block = pieces.geometry().block_at(0, 0, 16_384).unwrap();
-        pieces.ask(block, A, NOW);
-        assert_eq!(pieces.release_link(A), [block]);
-        pieces.check();
-        assert_eq!((pieces.status(block.piece), pieces.partial_bytes()), (Status::Missing, 0));
-    }
-
-    #[test]
-    fn the_rarest_come_first() {
-        let mut pieces = pieces();
-        pieces.count_peer(0, true);
-        assert_eq!(pieces.rarest().map(Piece::index).collect::<Vec<_>>(), [1, 0]);
-        pieces.count_peer(1, true);
-        pieces.count_peer(1, true);
-        assert_eq!(pieces.rarest().map(Piece::index).collect::<Vec<_>>(), [0, 1]);
-        pieces.check();
-    }
-
-    #[test]
-    fn claims_are_proven_by_their_bytes() {
-        let mut pieces = pieces();
-        let (first, second) = (pieces.geometry().piece(0).unwrap(), pieces.geometry().piece(1).unwrap());
-        pieces.claim(first);
-        pieces.claim(second);
-        assert!(pieces.free_blocks(first, A).is_empty() && !pieces.has(first));
-        assert!(pieces.prove(first, &content()[..65_536]));
-        assert!(!pieces.prove(second, &content()[..34_464]));
-        pieces.check();
-        assert_eq!((pieces.status(first), pieces.status(second)), (Status::Kept, Status::Missing));
-    }
-}
+mod tests;

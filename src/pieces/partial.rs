@@ -4,8 +4,8 @@
 //! before the first one that is missing. Hashing block by block costs 15 to 35 µs at a time in WebAssembly, so no
 //! piece, however long, ever blocks the worker.
 
-use crate::geometry::{Block, Geometry, Piece};
-use crate::hash::{Digest, Sha1};
+use crate::geometry::{BLOCK_LENGTH, Block, Geometry, Piece};
+use crate::hash::{Digest, Sha1, sha1};
 use crate::ids::LinkId;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,9 @@ enum State {
 /// A piece of which some blocks are asked for or here.
 #[derive(Clone, Debug)]
 pub(super) struct Partial {
+    /// Empty until the first block is here.
     bytes: Vec<u8>,
+    size: usize,
     blocks: Vec<State>,
     free: u32,
     received: u32,
@@ -31,7 +33,8 @@ impl Partial {
     pub(super) fn new(geometry: &Geometry, piece: Piece) -> Self {
         let blocks = geometry.blocks(piece);
         Self {
-            bytes: vec![0; geometry.size(piece) as usize],
+            bytes: Vec::new(),
+            size: geometry.size(piece) as usize,
             blocks: vec![State::Free; blocks as usize],
             free: blocks,
             received: 0,
@@ -41,7 +44,7 @@ impl Partial {
     }
 
     pub(super) fn size(&self) -> usize {
-        self.bytes.len()
+        self.size
     }
 
     /// Nothing asked, nothing received.
@@ -99,6 +102,7 @@ impl Partial {
         }
         *state = State::Received(from);
         let begin = block.begin() as usize;
+        self.bytes.resize(self.size, 0);
         self.bytes[begin..begin + data.len()].copy_from_slice(data);
         self.received += 1;
         if block.index() == self.hashed {
@@ -114,8 +118,8 @@ impl Partial {
         let first = self.hashed as usize;
         let run = self.blocks[first..].iter().take_while(|state| matches!(state, State::Received(_))).count();
         if run > 0 {
-            let block = crate::geometry::BLOCK_LENGTH as usize;
-            let end = ((first + run) * block).min(self.bytes.len());
+            let block = BLOCK_LENGTH as usize;
+            let end = ((first + run) * block).min(self.size);
             self.hash.update(&self.bytes[first * block..end]);
             self.hashed += run as u32;
         }
@@ -124,6 +128,12 @@ impl Partial {
     /// The digest, once every block is here.
     pub(super) fn digest(&self) -> Option<Digest> {
         (self.hashed as usize == self.blocks.len()).then(|| self.hash.digest())
+    }
+
+    /// The digest of a block that is here.
+    pub(super) fn block_digest(&self, block: Block) -> Digest {
+        let rest = &self.bytes[block.begin() as usize..];
+        sha1(&rest[..rest.len().min(BLOCK_LENGTH as usize)])
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {

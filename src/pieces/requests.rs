@@ -36,6 +36,10 @@ impl Requests {
         self.by_block.contains_key(&(block, link))
     }
 
+    pub(super) fn at(&self, block: Block, link: LinkId) -> Option<Moment> {
+        self.by_block.get(&(block, link)).copied()
+    }
+
     /// Number of blocks asked of a link.
     pub(super) fn count(&self, link: LinkId) -> usize {
         self.by_link.get(&link).map_or(0, BTreeSet::len)
@@ -50,20 +54,29 @@ impl Requests {
         self.by_block.range((block, LinkId(0))..=(block, LinkId(u32::MAX))).map(|((_, link), _)| *link)
     }
 
-    /// The blocks of a piece that were asked for, each once, with when it was first asked for and of how many.
-    pub(super) fn of_piece(&self, piece: Piece) -> Vec<(Block, Moment, usize)> {
-        let mut asked: Vec<(Block, Moment, usize)> = Vec::new();
+    fn at_piece(&self, piece: Piece) -> impl Iterator<Item = (Block, LinkId, Moment)> + '_ {
         let from = self.by_block.range((piece.first_block(), LinkId(0))..);
-        for ((block, _), at) in from.take_while(|((block, _), _)| block.piece == piece) {
-            match asked.last_mut() {
-                Some((last, first, links)) if *last == *block => {
-                    *first = (*first).min(*at);
-                    *links += 1;
-                }
-                _ => asked.push((*block, *at, 1)),
+        from.map(|((block, link), at)| (*block, *link, *at)).take_while(move |(block, ..)| block.piece == piece)
+    }
+
+    /// Is any block of this piece asked for?
+    pub(super) fn has_piece(&self, piece: Piece) -> bool {
+        self.at_piece(piece).next().is_some()
+    }
+
+    /// The blocks of a piece that one link was asked for and no other, with when.
+    pub(super) fn once_asked(&self, piece: Piece) -> Vec<(Block, LinkId, Moment)> {
+        let mut once: Vec<(Block, LinkId, Moment)> = Vec::new();
+        let mut last = None;
+        for (block, link, at) in self.at_piece(piece) {
+            if last == Some(block) {
+                once.pop_if(|(twice, ..)| *twice == block);
+            } else {
+                once.push((block, link, at));
             }
+            last = Some(block);
         }
-        asked
+        once
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Block, LinkId, Moment)> + '_ {

@@ -40,6 +40,8 @@ pub(super) struct Content {
     lost: Vec<Piece>,
     pub(super) storage_full: bool,
     pub(super) completed: bool,
+    /// It was said that nobody here has good data.
+    pub(super) warned_of_sources: bool,
 }
 
 impl Content {
@@ -56,6 +58,7 @@ impl Content {
             lost: Vec::new(),
             storage_full: false,
             completed: false,
+            warned_of_sources: false,
         }
     }
 

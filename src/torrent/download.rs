@@ -10,7 +10,7 @@ use super::{Drop, Phase, Torrent};
 use crate::geometry::{Block, Piece};
 use crate::ids::LinkId;
 use crate::output::Output;
-use crate::picker::{self, Asker, Lateness};
+use crate::picker::{self, Asker, Terms};
 use crate::pieces::Received;
 use crate::time::Moment;
 use crate::wire::{Message, Request};
@@ -36,6 +36,7 @@ impl Torrent {
         let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
         peer.choking_us = false;
         peer.progress_at = now;
+        peer.pipeline.restart();
         Ok(())
     }
 
@@ -60,30 +61,17 @@ impl Torrent {
 
     /// Keeps the link's pipeline full.
     pub(super) fn refill(&mut self, now: Moment, link: LinkId) {
+        let mut blocks = self.pick(now, link);
         let Some(peer) = self.peers.get_mut(&link) else { return };
         let Phase::Sharing(content) = &mut self.phase else { return };
-        if !peer.may_be_asked(now, &self.limits) || !peer.interesting || now < peer.pause_until {
-            return;
-        }
-        let wanted = peer.pipeline(&self.limits, now);
-        let outstanding = content.pieces.outstanding(link);
-        // A quarter of the pipeline at a time: one picking and one message for many blocks.
-        if outstanding * 4 > wanted * 3 {
-            return;
-        }
-        let lateness = Lateness {
-            urgent: self.limits.urgent_late,
-            endgame: self.limits.endgame_late,
-            partial_bytes_max: self.limits.partial_bytes_max,
-        };
-        let has = |piece: Piece| peer.offers_piece(piece.index());
-        let asker = Asker { link, has: &has };
-        let room = wanted - outstanding;
-        let mut blocks = picker::pick(&content.pieces, &content.wishes, asker, room, now, &lateness);
         // What was just cancelled is on its way still, or its reject is: asked again at once, it would come twice.
         peer.cancelled.retain(|_, at| now.since(*at) < self.limits.cancelled_life);
         blocks.retain(|block| !peer.cancelled.contains_key(block) || content.wishes.urgent.contains(&block.piece));
-        if outstanding == 0 && !blocks.is_empty() {
+        let Some(last) = blocks.last() else { return };
+        peer.last_asked = Some(last.piece);
+        let outstanding = content.pieces.outstanding(link);
+        peer.pipeline.asked(now, outstanding);
+        if outstanding == 0 {
             // A snubbed link gets its time to show that it lives, too.
             let snubbed_at = Moment(now.0.saturating_sub(self.limits.snub_after.as_micros() as u64));
             peer.progress_at = if peer.snubbed { peer.progress_at.max(snubbed_at) } else { now };
@@ -94,6 +82,34 @@ impl Torrent {
             let (piece, begin) = (block.piece.index(), block.begin());
             peer.send(&Message::Request(Request { piece, begin, length }));
         }
+    }
+
+    /// The blocks to ask of a link now, if it is time to ask.
+    fn pick(&self, now: Moment, link: LinkId) -> Vec<Block> {
+        let Some(peer) = self.peers.get(&link) else { return Vec::new() };
+        let Phase::Sharing(content) = &self.phase else { return Vec::new() };
+        if !peer.may_be_asked(now, &self.limits) || !peer.interesting || now < peer.pause_until {
+            return Vec::new();
+        }
+        let outstanding = |link| content.pieces.outstanding(link);
+        let wanted = peer.depth(now, self.span, &self.limits);
+        // A quarter of the pipeline at a time: one picking and one message for many blocks.
+        if outstanding(link) * 4 > wanted * 3 {
+            return Vec::new();
+        }
+        let pace = |link: LinkId| self.peers.get(&link).and_then(|peer| peer.pace(now, outstanding(link)));
+        let count = wanted - outstanding(link);
+        let Some(has) = peer.offers() else { return Vec::new() };
+        let asker = Asker { link, has: &has, count, last: peer.last_asked, pace: &pace };
+        let terms = Terms {
+            now,
+            urgent_late: self.limits.urgent_late,
+            steal_gain: self.limits.steal_gain,
+            endgame_late: self.limits.endgame_late,
+            partial_bytes_max: self.limits.partial_bytes_max,
+            random_first: self.limits.random_first_pieces,
+        };
+        picker::pick(&content.pieces, &content.wishes, asker, &terms)
     }
 
     /// A block came.
@@ -110,10 +126,10 @@ impl Torrent {
         self.down.add(now, bytes);
         let Phase::Sharing(content) = &mut self.phase else { return Err("it sent data that nobody asked for") };
         let block = content.pieces.geometry().block_at(piece, begin, data.len());
-        let asked = block.is_some_and(|block| content.pieces.is_asked(block, link));
-        let late = !asked && block.is_some_and(|block| peer.cancelled.remove(&block).is_some());
+        let asked_at = block.and_then(|block| content.pieces.asked_at(block, link));
+        let late = asked_at.is_none() && block.is_some_and(|block| peer.cancelled.remove(&block).is_some());
         // What was on its way when it was cancelled is as good as what is asked for.
-        if let Some(block) = block.filter(|block| late && content.pieces.lacks(*block, link)) {
+        if let Some(block) = block.filter(|block| late && content.pieces.lacks(*block, link, now)) {
             content.pieces.ask(block, link, now);
         }
         let received = block.map_or(Received::Unwanted, |block| content.pieces.receive(block, link, data));
@@ -123,7 +139,7 @@ impl Torrent {
             let limit = self.limits.waste_max;
             return if peer.waste > limit { Err("it sends data that nobody asked for") } else { Ok(()) };
         }
-        peer.delivered(now, data.len());
+        peer.delivered(now, data.len(), asked_at.unwrap_or(now), self.span, &self.limits);
         let Some(block) = block else { return Ok(()) };
         match received {
             Received::Unwanted => {}
@@ -133,9 +149,9 @@ impl Torrent {
                 self.verified(now, block, bytes);
                 liars.into_iter().for_each(|liar| self.ban(liar));
             }
-            Received::Corrupt { cancel, liar } => {
+            Received::Corrupt { cancel, liar, failures } => {
                 self.cancel(now, block, &cancel);
-                self.corrupt(block, liar);
+                self.corrupt(now, block, liar, failures);
             }
         }
         if self.peers.contains_key(&link) { Ok(()) } else { Err("") }
@@ -143,6 +159,7 @@ impl Torrent {
 
     fn verified(&mut self, now: Moment, block: Block, bytes: Vec<u8>) {
         let Phase::Sharing(content) = &mut self.phase else { return };
+        content.warned_of_sources = false;
         let store = content.verified(self.id, block.piece, bytes, &self.limits);
         self.outbox.push(Output::Do(store));
         self.announce_piece(now, block.piece);
@@ -151,15 +168,40 @@ impl Torrent {
         self.completed();
     }
 
-    fn corrupt(&mut self, block: Block, liar: Option<LinkId>) {
+    fn corrupt(&mut self, now: Moment, block: Block, liar: Option<LinkId>, failures: u32) {
         let Phase::Sharing(content) = &mut self.phase else { return };
-        let size = content.pieces.geometry().size(block.piece);
-        self.wasted += u64::from(size);
+        let limits = &self.limits;
+        let hopeless = failures >= limits.bad_rounds_max;
+        if hopeless {
+            let doubled = limits.bad_piece_pause * 2u32.saturating_pow((failures - limits.bad_rounds_max).min(16));
+            content.pieces.rest(block.piece, now + doubled.min(limits.bad_piece_pause_max));
+        }
+        self.wasted += u64::from(content.pieces.geometry().size(block.piece));
         self.warn("bad-piece", "A peer sent data that fails its hash; it is fetched again.".to_string());
         if let Some(liar) = liar {
             self.ban(liar);
         }
+        if hopeless || !self.peers.values().any(|peer| peer.has_piece(block.piece.index())) {
+            self.warn_of_sources();
+        }
         self.dirty.extend(self.peers.keys());
+    }
+
+    /// Says, once until a piece is verified, that what comes is not what the torrent describes (threat-model F6).
+    fn warn_of_sources(&mut self) {
+        let Phase::Sharing(content) = &mut self.phase else { return };
+        if !std::mem::replace(&mut content.warned_of_sources, true) {
+            let words = "No good source: every peer's data fails its hash. It is tried again now and then.";
+            self.warn("no-good-source", words.to_string());
+        }
+    }
+
+    /// Suspect pieces that their only source is too slow with go to another.
+    pub(super) fn pass_over_slow_sources(&mut self, now: Moment) {
+        let Phase::Sharing(content) = &mut self.phase else { return };
+        for (block, link) in content.pieces.pass_over(now, self.limits.sole_source_patience) {
+            self.cancel(now, block, &[link]);
+        }
     }
 
     /// Others need not send a block any more.

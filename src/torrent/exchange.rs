@@ -95,12 +95,12 @@ impl Torrent {
         true
     }
 
-    /// Closes a link whose peer is proven to lie, for the session.
+    /// Bans the peer that is, or was, at the end of a link and is proven to lie, for the session.
     pub(super) fn ban(&mut self, link: LinkId) {
-        if let Some(peer_id) = self.peers.get(&link).and_then(Peer::peer_id) {
-            self.banned.insert(peer_id);
-            self.drop_peer(link, "it sent data that fails its hash");
-        }
+        let Some(liar) = self.bans.ban(link) else { return };
+        let links: Vec<LinkId> =
+            self.peers.values().filter(|peer| peer.peer_id() == Some(liar)).map(|peer| peer.link).collect();
+        links.into_iter().for_each(|link| self.drop_peer(link, "it sent data that fails its hash"));
     }
 
     // ---- messages
@@ -162,13 +162,14 @@ impl Torrent {
         if handshake.peer_id == self.peer_id {
             return Err("it is ourselves");
         }
-        if self.banned.contains(&handshake.peer_id) {
+        if self.bans.contains(handshake.peer_id) {
             return Err("it was caught lying before");
         }
         self.resolve_duplicate(link, &handshake)?;
         let hello = self.greeting();
         let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
         peer.handshake = Some(handshake);
+        self.bans.met(link, handshake.peer_id);
         if handshake.extensions {
             peer.send(&Message::Extended { id: extension::HANDSHAKE, payload: &hello });
         }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: whatever a peer does, the worst that comes of it is that its link is dropped, with a reason.
 
+mod bans;
 mod cache;
 mod choking;
 mod content;
@@ -13,16 +14,19 @@ mod read;
 mod resolve;
 mod superseed;
 mod upload;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Range};
 use std::time::Duration;
 
+use bans::Bans;
 use content::Content;
 use play::Play;
 use read::Read;
 use resolve::Resolver;
 use superseed::SuperSeed;
+use wishes::Wants;
 
 use crate::choker::Choker;
 use crate::ids::{InfoHash, LinkId, PeerId, PlayId, ReadId, TorrentId};
@@ -30,7 +34,6 @@ use crate::limits::Limits;
 use crate::metainfo::Metainfo;
 use crate::output::{Action, Event, Output, PeerStats, Stats};
 use crate::peer::{Peer, Rate};
-use crate::picker::Wishes;
 use crate::time::Moment;
 
 /// A link was closed, or must be: why, in a word for a person.
@@ -52,13 +55,13 @@ pub struct Torrent {
     /// What the store claims, until the metadata says how to read it.
     claimed: Option<Vec<u8>>,
     peers: BTreeMap<LinkId, Peer>,
-    banned: BTreeSet<PeerId>,
     choker: Choker,
     super_seed: Option<SuperSeed>,
     /// Greetings say that we only upload (BEP 21).
     upload_only: bool,
     /// For whom a piece was loaded last: the others' turn comes before.
     loaded_for: LinkId,
+    bans: Bans,
     plays: BTreeMap<PlayId, Play>,
     /// Asked for before the metadata was known.
     early_plays: Vec<(PlayId, Option<usize>)>,
@@ -67,6 +70,8 @@ pub struct Torrent {
     dirty: BTreeSet<LinkId>,
     /// A player or reader moved, or pieces came: what is wanted must be looked at again.
     moved: bool,
+    /// How much of a link's rate is asked ahead: less while somebody plays.
+    span: Duration,
     down: Rate,
     up: Rate,
     wasted: u64,
@@ -123,11 +128,12 @@ impl Torrent {
             web_seeds: seedling.web_seeds,
             claimed: None,
             peers: BTreeMap::new(),
-            banned: BTreeSet::new(),
             choker: Choker::new(seedling.shuffle, limits),
             super_seed: None,
             upload_only: false,
             loaded_for: LinkId(0),
+            bans: Bans::default(),
+            span: limits.pipeline_span,
             plays: BTreeMap::new(),
             early_plays: Vec::new(),
             reads: BTreeMap::new(),
@@ -185,7 +191,7 @@ impl Torrent {
         self.outbox.push(Output::Tell(Event::Ready(self.id)));
         self.learn_pieces(now);
         for (play, file) in std::mem::take(&mut self.early_plays) {
-            self.play(play, file);
+            self.play(now, play, file);
         }
         self.moved = true;
         self.completed();
@@ -378,7 +384,7 @@ impl Torrent {
     // ---- playing and reading
 
     /// Begins to play a file, or the one that looks most playable.
-    pub fn play(&mut self, play: PlayId, file: Option<usize>) {
+    pub fn play(&mut self, now: Moment, play: PlayId, file: Option<usize>) {
         let Phase::Sharing(content) = &self.phase else {
             self.early_plays.push((play, file));
             return;
@@ -388,8 +394,10 @@ impl Torrent {
         match entry {
             Some(entry) => {
                 let name = entry.path.last().map_or("", String::as_str);
-                self.plays.insert(play, Play::new(play, name, entry.offset..entry.offset + entry.length));
+                self.plays.insert(play, Play::new(now, play, name, entry.offset..entry.offset + entry.length));
                 self.moved = true;
+                self.advance(now);
+                self.cancel_unwanted(now);
             }
             None => {
                 let message = "This torrent has no such file to play.".to_string();
@@ -414,9 +422,9 @@ impl Torrent {
     }
 
     /// The player stands here.
-    pub fn position(&mut self, play: PlayId, time: Duration) {
+    pub fn position(&mut self, now: Moment, play: PlayId, time: Duration) {
         if let Some(play) = self.plays.get_mut(&play) {
-            play.moved(time);
+            play.moved(now, time);
             self.moved = true;
         }
     }
@@ -424,9 +432,9 @@ impl Torrent {
     /// The user jumped.
     pub fn seek(&mut self, now: Moment, play: PlayId, to: Duration) {
         if let Some(play) = self.plays.get_mut(&play) {
-            play.seek(to);
+            play.seek(now, to);
             self.moved = true;
-            self.advance();
+            self.advance(now);
             self.cancel_unwanted(now);
         }
     }
@@ -456,7 +464,7 @@ impl Torrent {
     }
 
     /// Plays and reads take what is there; then what they wait for is wished for.
-    fn advance(&mut self) {
+    fn advance(&mut self, now: Moment) {
         self.moved = false;
         let Phase::Sharing(content) = &mut self.phase else { return };
         for play in self.plays.values_mut() {
@@ -466,7 +474,16 @@ impl Torrent {
             read.advance(self.id, content, &self.limits, &mut self.outbox);
         }
         self.reads.retain(|_, read| !read.ended);
-        let wishes = wishes(content, self.plays.values(), self.reads.values(), &self.limits);
+        let mut limits = self.limits.clone();
+        if content.storage_full {
+            // When nothing more can be stored, what is fetched ahead must fit in the cache until it is used.
+            limits.ahead_bytes = limits.cache_bytes_max as u64 / 4;
+        }
+        let plays = self.plays.values().any(|play| play.is_live(now, &limits));
+        self.span = if plays { limits.pipeline_span_playing } else { limits.pipeline_span };
+        let live = self.plays.values().filter(|play| play.is_live(now, &limits)).map(|play| play.wants(&limits));
+        let wants: Vec<Wants> = live.chain(self.reads.values().map(|read| read.wants(&limits))).collect();
+        let wishes = wishes::wishes(content, wants);
         if wishes != content.wishes {
             content.wishes = wishes;
             self.dirty.extend(self.peers.keys());
@@ -479,6 +496,9 @@ impl Torrent {
     pub fn tick(&mut self, now: Moment) {
         self.check_stored();
         self.tick_peers(now);
+        self.pass_over_slow_sources(now);
+        // A player that does not move may be paused by now.
+        self.moved |= !self.plays.is_empty();
         if let Phase::Resolving(resolver) = &mut self.phase {
             resolver.expire(now, &self.limits);
             self.request_metadata(now);
@@ -489,7 +509,7 @@ impl Torrent {
     /// Before a drain: everything that the inputs since the last one brought is turned into messages.
     pub fn flush(&mut self, now: Moment) {
         if self.moved {
-            self.advance();
+            self.advance(now);
         }
         let mut turn = self.loaded_for;
         while let Some(link) = self.next_dirty(turn) {
@@ -540,48 +560,6 @@ fn most_playable(metainfo: &Metainfo) -> Option<usize> {
     let files = metainfo.files.iter().enumerate().filter(|(_, file)| !file.padding);
     let rank = |file: &crate::metainfo::FileEntry| (file.path.last().is_some_and(|name| playable(name)), file.length);
     files.max_by_key(|(index, file)| (rank(file), usize::MAX - index)).map(|(index, _)| index)
-}
-
-fn wishes<'a>(
-    content: &Content,
-    plays: impl Iterator<Item = &'a Play>,
-    reads: impl Iterator<Item = &'a Read>,
-    limits: &Limits,
-) -> Wishes {
-    let geometry = content.pieces.geometry();
-    let mut wishes = Wishes { rest: !content.storage_full, ..Wishes::default() };
-    let mut urge = |range: &Range<u64>| {
-        let missing = geometry.covering(range).filter(|piece| !content.pieces.has(*piece));
-        for piece in missing {
-            if !wishes.urgent.contains(&piece) {
-                wishes.urgent.push(piece);
-            }
-        }
-    };
-    let mut ahead = Vec::new();
-    // When nothing more can be stored, what is fetched ahead must fit in the cache until it is used.
-    let mut limits = limits.clone();
-    if content.storage_full {
-        limits.ahead_bytes = limits.cache_bytes_max as u64 / 4;
-    }
-    let limits = &limits;
-    for play in plays {
-        let (urgent, next) = play.wants(limits);
-        urgent.iter().for_each(&mut urge);
-        ahead.extend(next);
-    }
-    for read in reads {
-        let (urgent, next) = read.wants(limits);
-        urgent.iter().for_each(&mut urge);
-        ahead.push(next);
-    }
-    let indices = |range: Range<u64>| {
-        let mut pieces = geometry.covering(&range);
-        let first = pieces.next()?.index();
-        Some(first..pieces.last().map_or(first, crate::geometry::Piece::index) + 1)
-    };
-    wishes.ahead = ahead.into_iter().filter_map(indices).collect();
-    wishes
 }
 
 fn peer_stats(peer: &Peer, now: Moment) -> Option<PeerStats> {

@@ -7,10 +7,12 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::content::{Availability, Content};
+use super::wishes::Wants;
 use crate::ids::{PlayId, TorrentId};
 use crate::limits::Limits;
 use crate::media::{Demand, Media, MediaError, Segment};
 use crate::output::{Action, Event, Output};
+use crate::time::Moment;
 
 /// Where a play stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(super) struct Play {
     phase: Phase,
     generation: u32,
     position: Duration,
+    /// When the position was last another one.
+    moved_at: Moment,
     /// End of what was handed over in this generation.
     handed_to: Duration,
     /// Segments handed over that the player has not passed: end and bytes.
@@ -46,7 +50,7 @@ pub(super) struct Play {
 }
 
 impl Play {
-    pub(super) fn new(id: PlayId, name: &str, file: Range<u64>) -> Self {
+    pub(super) fn new(now: Moment, id: PlayId, name: &str, file: Range<u64>) -> Self {
         let media = Media::open(name, file.end - file.start);
         Self {
             id,
@@ -55,6 +59,7 @@ impl Play {
             phase: Phase::Opening,
             generation: 0,
             position: Duration::ZERO,
+            moved_at: now,
             handed_to: Duration::ZERO,
             ahead: VecDeque::new(),
             cursor: 0,
@@ -79,7 +84,10 @@ impl Play {
     }
 
     /// The player stands here.
-    pub(super) fn moved(&mut self, time: Duration) {
+    pub(super) fn moved(&mut self, now: Moment, time: Duration) {
+        if self.position != time {
+            self.moved_at = now;
+        }
         self.position = time;
         let behind = |(end, _): &(Duration, usize)| *end <= time;
         while self.ahead.front().is_some_and(behind) {
@@ -88,11 +96,12 @@ impl Play {
     }
 
     /// The user jumped.
-    pub(super) fn seek(&mut self, to: Duration) {
+    pub(super) fn seek(&mut self, now: Moment, to: Duration) {
         if self.phase == Phase::Failed {
             return;
         }
         self.generation += 1;
+        self.moved_at = now;
         self.position = to;
         self.handed_to = to;
         self.ahead.clear();
@@ -134,7 +143,7 @@ impl Play {
             Phase::Opening => true,
             Phase::Flowing => {
                 let bytes: usize = self.ahead.iter().map(|(_, bytes)| bytes).sum();
-                self.handed_to.saturating_sub(self.position) < limits.play_ahead && bytes < limits.play_ahead_bytes
+                self.left() < limits.play_ahead && bytes < limits.play_ahead_bytes
             }
             Phase::Choosing | Phase::Ended | Phase::Failed => false,
         }
@@ -201,24 +210,62 @@ impl Play {
         }
     }
 
-    /// Content bytes that are waited for, most urgent first; then those that follow.
-    pub(super) fn wants(&self, limits: &Limits) -> (Vec<Range<u64>>, Option<Range<u64>>) {
-        if self.phase == Phase::Failed {
-            return (Vec::new(), None);
+    /// How long the player can go on with what it was handed.
+    fn left(&self) -> Duration {
+        self.handed_to.saturating_sub(self.position)
+    }
+
+    /// It takes part in the order of things: neither over, nor paused with all that it may hold.
+    pub(super) fn is_live(&self, now: Moment, limits: &Limits) -> bool {
+        match self.phase {
+            Phase::Opening | Phase::Choosing => true,
+            Phase::Flowing => self.wants_more(limits) || now.since(self.moved_at) < limits.play_paused,
+            Phase::Ended | Phase::Failed => false,
         }
-        let length = self.file.end - self.file.start;
-        let window = |from: u64| from.min(length)..from.saturating_add(limits.urgent_bytes).min(length);
-        let demanded = if let Demand::Bytes(ranges) = self.media.demand() { ranges } else { Vec::new() };
-        let cursor = demanded.iter().map(|range| range.end).max().unwrap_or(self.cursor);
-        let mut urgent = demanded;
-        // An index at the end may be what the opening waits for; later it makes a jump fast.
+    }
+
+    /// What it needs, and how soon.
+    pub(super) fn wants(&self, limits: &Limits) -> Wants {
+        let window = |from: u64, bytes: u64| self.in_content(&self.window(from, bytes));
+        let demanded = self.demanded();
+        let ends = demanded.iter().map(|range| range.end - self.file.start);
+        let cursor = ends.max().unwrap_or(self.cursor);
         let opening = matches!(self.phase, Phase::Opening | Phase::Choosing);
-        urgent.extend(self.media.hints().into_iter().filter(|_| opening));
+        let hints: Vec<Range<u64>> = self.media.hints().iter().map(|range| self.in_content(range)).collect();
+        let mut waited_for = demanded;
+        // An index at the end may be what the opening waits for; later it makes a jump fast.
+        waited_for.extend(hints.iter().filter(|_| opening).cloned());
         // After a jump, while its index is fetched, its place can be guessed.
-        urgent.extend(self.media.byte_at(self.position).filter(|_| !opening).map(window));
-        urgent.push(window(cursor));
-        urgent.extend(self.media.hints().into_iter().filter(|_| !opening));
-        let ahead = cursor..(cursor + limits.ahead_bytes).min(length);
-        (urgent.iter().map(|range| self.in_content(range)).collect(), Some(self.in_content(&ahead)))
+        let guess = self.media.byte_at(self.position).filter(|_| !opening);
+        waited_for.extend(guess.map(|from| window(from, limits.urgent_bytes)));
+        waited_for.push(window(cursor, limits.urgent_bytes));
+        waited_for.extend(hints.into_iter().filter(|_| !opening));
+        let mut wants =
+            Wants { deadline: self.left(), ahead: Some(window(cursor, limits.ahead_bytes)), ..Wants::default() };
+        let comfortable = self.phase == Phase::Flowing && wants.deadline >= limits.play_comfort;
+        if comfortable {
+            wants.soon = waited_for;
+        } else {
+            wants.urgent = waited_for;
+        }
+        wants.soon.push(window(cursor, self.soon_bytes(limits)));
+        wants
+    }
+
+    fn window(&self, from: u64, bytes: u64) -> Range<u64> {
+        let length = self.file.end - self.file.start;
+        from.min(length)..from.saturating_add(bytes).min(length)
+    }
+
+    /// What the player reaches soon, at the file's mean rate; all that is ahead where that is unknown.
+    fn soon_bytes(&self, limits: &Limits) -> u64 {
+        let length = (self.file.end - self.file.start) as f64;
+        let seconds = self.media.duration().map_or(0.0, |duration| duration.as_secs_f64());
+        let bytes = length / seconds * limits.play_soon.as_secs_f64();
+        if bytes.is_finite() {
+            (bytes as u64).clamp(limits.urgent_bytes, limits.ahead_bytes)
+        } else {
+            limits.ahead_bytes
+        }
     }
 }

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::content::{Availability, Content};
+use super::wishes::Wants;
 use crate::ids::{ReadId, TorrentId};
 use crate::limits::Limits;
 use crate::output::{Action, Output};
@@ -68,10 +69,12 @@ impl Read {
         start..piece_end.min(start + most)
     }
 
-    /// Content bytes that are waited for, and those that follow.
-    pub(super) fn wants(&self, limits: &Limits) -> (Option<Range<u64>>, Range<u64>) {
+    /// What it waits for, and what follows.
+    pub(super) fn wants(&self, limits: &Limits) -> Wants {
         let end = |bytes: u64| self.rest.start.saturating_add(bytes).min(self.rest.end);
-        let urgent = (self.credit > 0 && !self.ended).then(|| self.rest.start..end(limits.urgent_bytes));
-        (urgent, self.rest.start..end(limits.ahead_bytes))
+        let waits = self.credit > 0 && !self.ended;
+        let urgent = waits.then(|| self.rest.start..end(limits.urgent_bytes));
+        let soon = self.rest.start..end(limits.ahead_bytes);
+        Wants { urgent: urgent.into_iter().collect(), soon: vec![soon], ..Wants::default() }
     }
 }

@@ -177,7 +177,11 @@ fn s7_26_choked_without_fast_requests_are_void() {
     rig.hears(link, "0000000100");
     rig.said(link);
     rig.hears(link, "0000000101");
-    assert_eq!(rig.messages(link), asked, "all of them are made again");
+    let in_order = |mut requests: Vec<String>| {
+        requests.sort();
+        requests
+    };
+    assert_eq!(in_order(rig.messages(link)), in_order(asked), "all of them are made again");
 }
 
 #[test]

@@ -25,6 +25,7 @@ Usage: cargo xtask COMMAND
   dist                 build what is released, into target/dist
   sim [--seeds N]      run the simulated world with many seeds
   bench [FLAGS]        measure against WebTorrent and a bare data channel in real browsers; prints JSON
+  bench picker         measure the picker natively: picks a second in good and bad circumstances
   size                 show how large the page is
   tidy                 check the rules of the house that no compiler knows";
 
@@ -45,6 +46,9 @@ fn command(arguments: &[String]) -> Result<()> {
         ("serve", flags) => server::serve(flags),
         ("test", rest) => stages::run_named(&only(rest)?),
         ("sim", flags) => process::run(process::cargo(["run", "--release", "-p", "swarmreel-sim", "--"]).args(flags)),
+        ("bench", [part]) if part == "picker" => {
+            process::run(&mut process::cargo(["bench", "--quiet", "-p", "swarmreel", "--bench", "picker"]))
+        }
         ("bench", flags) => stages::bench(flags),
         ("build", []) => server::build().map(drop),
         ("dist", []) => server::dist(),
