@@ -7,7 +7,7 @@ use swarmreel::rng::Rng;
 use swarmreel_fuzz::TARGETS;
 
 /// Drawn inputs of each target.
-const DRAWN: u64 = 300;
+const DRAWN: u64 = 500;
 
 fn inputs(folder: &str, target: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);
@@ -37,7 +37,7 @@ fn drawn_inputs_break_nothing() {
             let length = rng.below(200);
             let bytes: Vec<u8> = (0..length).map(|_| rng.below(256) as u8).collect();
             let result = std::panic::catch_unwind(|| body(&bytes));
-            assert!(result.is_ok(), "{target} breaks on drawn input {number}: {bytes:?}");
+            assert!(result.is_ok(), "{target} breaks on drawn input {number}: {}", bytes.escape_ascii());
         }
     }
 }
