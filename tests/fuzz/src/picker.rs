@@ -210,7 +210,8 @@ impl Judge<'_> {
         has.filter(open).flat_map(|piece| self.world.pieces.free_blocks(piece, self.link, self.world.now))
     }
 
-    /// Classes come in order; within a class: urgent ones as listed, soon ones by place, and missing ones by rarity.
+    /// Classes come in order; within a class: urgent ones as listed, soon ones by place; then suspects,
+    /// begun ones, and missing ones by rarity.
     fn in_order(&self, picked: &[Block], by_rarity: bool) {
         let is_begun = |piece: Piece| self.world.pieces.status(piece) == Status::Partial;
         let place = |block: &Block| {
@@ -218,9 +219,10 @@ impl Judge<'_> {
             let within = match class {
                 0 => self.world.wishes.urgent.iter().position(|urgent| *urgent == piece).unwrap_or_default(),
                 1 => piece.index() as usize,
-                _ if is_begun(piece) => 0,
-                _ if by_rarity || class == 2 => 1 + self.world.counts[piece.index() as usize],
-                _ => 1,
+                3 if self.world.pieces.suspects().any(|suspect| suspect == piece) => 0,
+                _ if is_begun(piece) => 1,
+                _ if by_rarity || class == 2 => 2 + self.world.counts[piece.index() as usize],
+                _ => 2,
             };
             (class, within)
         };

@@ -49,11 +49,8 @@ impl<'a> Iterator for Chunks<'a> {
     }
 }
 
-/// The messages as they print, and how the stream ends.
-fn decode<'a>(
-    decoder: &mut Decoder,
-    chunks: impl Iterator<Item = &'a [u8]>,
-) -> (Vec<String>, Result<usize, WireError>) {
+/// Fingerprints of the messages, and how the stream ends.
+fn decode<'a>(decoder: &mut Decoder, chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<u64>, Result<usize, WireError>) {
     let mut shown = Vec::new();
     for mut chunk in chunks {
         loop {
@@ -69,14 +66,17 @@ fn decode<'a>(
     (shown, Ok(decoder.kept()))
 }
 
-/// A message's name and numbers, and the hash of its data: printing a block whole would be most of the work.
-fn fingerprint(message: &Message<'_>) -> String {
-    let hash = |data: &[u8]| data.iter().fold(data.len() as u64, |hash, byte| hash.wrapping_mul(31) + u64::from(*byte));
+/// A hash (FNV-1a) of what a message says: printing each would be most of the work.
+fn fingerprint(message: &Message<'_>) -> u64 {
+    let hash = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    };
     match *message {
-        Message::Piece { piece, begin, data } => format!("piece {piece} {begin} {}", hash(data)),
-        Message::Bitfield(bits) => format!("bitfield {}", hash(bits)),
-        Message::Extended { id, payload } => format!("extended {id} {}", hash(payload)),
-        _ => format!("{message:?}"),
+        Message::Port => 0,
+        Message::Unknown(id) => 1 + u64::from(id),
+        _ => hash(&message.to_bytes()),
     }
 }
 
