@@ -123,6 +123,18 @@ impl Geometry {
         (self.size(block.piece) - block.begin()).min(BLOCK_LENGTH)
     }
 
+    /// The content bytes of a block.
+    pub fn block_range(&self, block: Block) -> Range<u64> {
+        let start = self.offset(block.piece) + u64::from(block.begin());
+        start..start + u64::from(self.block_size(block))
+    }
+
+    /// The block that holds this content byte, if there is such a byte.
+    pub fn block_of(&self, offset: u64) -> Option<Block> {
+        let piece = self.covering(&(offset..offset.saturating_add(1))).next()?;
+        self.block(piece, ((offset - self.offset(piece)) / u64::from(BLOCK_LENGTH)) as u32)
+    }
+
     /// The pieces that hold these content bytes, in order. Bytes beyond the end are ignored.
     pub fn covering(&self, range: &Range<u64>) -> impl DoubleEndedIterator<Item = Piece> + use<> {
         let end = range.end.min(self.length);
@@ -164,6 +176,17 @@ mod tests {
         assert_eq!(covering(10..20), [1]);
         assert_eq!(covering(95..1000), [9]);
         assert!(covering(5..5).is_empty() && covering(100..200).is_empty());
+    }
+
+    #[test]
+    fn every_byte_is_in_its_block() {
+        let g = Geometry::new(100_000, 40_000);
+        for offset in [0, 16_383, 16_384, 39_999, 40_000, 99_999] {
+            let block = g.block_of(offset).unwrap();
+            assert!(g.block_range(block).contains(&offset), "{offset} is not in {block:?}");
+        }
+        assert_eq!(g.block_range(g.block_of(39_999).unwrap()), 32_768..40_000);
+        assert!(g.block_of(100_000).is_none() && g.block_of(u64::MAX).is_none());
     }
 
     #[test]

@@ -78,7 +78,8 @@ minted!(
     TorrentId
 );
 minted!(
-    /// One WebRTC connection (or the attempt at one), from offer to close.
+    /// One WebRTC connection (or the attempt at one), from offer to close; or a web seed, whom blocks are asked of just
+    /// the same. Connections count up from zero, the web seeds of each torrent down from the largest number.
     LinkId
 );
 minted!(
@@ -93,3 +94,12 @@ minted!(
     /// One byte range being read out by the application.
     ReadId
 );
+
+/// One HTTP fetch for a torrent, numbered there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FetchId {
+    /// What it is for.
+    pub torrent: TorrentId,
+    /// Counts the torrent's fetches.
+    pub number: u32,
+}

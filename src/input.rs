@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::ids::{LinkId, PlayId, ReadId, SocketId, TorrentId};
+use crate::ids::{FetchId, LinkId, PlayId, ReadId, SocketId, TorrentId};
 use crate::metainfo::Metainfo;
 
 /// A user's wish. `Engine::command` answers with a `Reply`, or says in an `Error` why not.
@@ -15,6 +15,8 @@ pub enum Command {
         source: Source,
         /// Announce to these WebSocket trackers (`ws:` or `wss:`) besides those the source names.
         trackers: Vec<String>,
+        /// Fetch from these web servers (BEP 19; `http:` or `https:`) besides those the source names.
+        web_seeds: Vec<String>,
     },
     /// Serve content that the driver has in full: its store answers every `Load` of this torrent from now on. A
     /// download of the same content becomes complete.
@@ -97,6 +99,9 @@ pub enum Input<'a> {
     /// `Engine::wake_at` has come.
     Wake,
 
+    /// The machine has another network, or has one again: addresses may have changed, and connections may be dead.
+    NetworkChanged,
+
     /// A tracker's WebSocket is open.
     SocketOpened(SocketId),
     /// A text message from a tracker.
@@ -124,8 +129,29 @@ pub enum Input<'a> {
         /// `bufferedAmount`, bytes.
         buffered: usize,
     },
+    /// ICE gets no answers from the other side for now (`disconnected`), or gets them again.
+    LinkReachable {
+        /// Which link.
+        link: LinkId,
+        /// It gets answers.
+        reachable: bool,
+    },
     /// The connection failed or closed, or could not be made.
     LinkClosed(LinkId),
+
+    /// The headers of a fetch's response are here.
+    FetchAnswered {
+        /// Which fetch.
+        fetch: FetchId,
+        /// What they say.
+        answer: Answer<'a>,
+    },
+    /// The next bytes of a fetch's body.
+    FetchData(FetchId, &'a [u8]),
+    /// A fetch's body has ended.
+    FetchEnded(FetchId),
+    /// A fetch failed: before its answer, or in the middle of its body.
+    FetchFailed(FetchId, FetchFailure),
 
     /// The store asked for by `Action::OpenStore` is there, with what an earlier session left.
     StoreOpened {
@@ -163,4 +189,27 @@ pub enum Input<'a> {
         /// The wanted time.
         to: Duration,
     },
+}
+
+/// The headers of an HTTP response, as far as the browser lets them be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// E.g. 206.
+    pub status: u16,
+    /// `Content-Range`, where it can be read.
+    pub content_range: Option<&'a str>,
+    /// `Content-Length` of a body that is not encoded, where it can be read; bytes.
+    pub content_length: Option<u64>,
+    /// The address that answered, after redirects.
+    pub url: &'a str,
+}
+
+/// Why a fetch failed, as far as a browser tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchFailure {
+    /// The network, the server, or a server that does not let pages of other origins read (CORS): a browser says not
+    /// which.
+    Network,
+    /// Nothing was tried, nor ever will be: an `http:` address from an `https:` page.
+    Blocked,
 }

@@ -29,8 +29,30 @@ pub struct Limits {
     pub links_per_torrent_max: usize,
     /// Links of all torrents, in any state (threat-model W1).
     pub links_max: usize,
+    /// The last so many of `links_max` are kept for torrents that have fewer than `links_first`.
+    pub links_reserved: usize,
+    /// So many links a torrent gets even where others have taken what is not reserved.
+    pub links_first: usize,
+    /// Links of one torrent to one address, where others wait: a quarter (threat-model P13).
+    pub links_per_address_max: usize,
+    /// A link that carried no payload for this long makes room for a newcomer where there is none (threat-model P12).
+    pub idle_after: Duration,
+    /// A link between two seeds is closed when it has carried nothing for this long.
+    pub seed_pair_life: Duration,
+    /// Peers remembered as seeds, which are not answered while we are one too.
+    pub seeds_remembered_max: usize,
+    /// Proven liars at one address after which it gets no more links: a household may have one, or two.
+    pub liars_per_address_max: u32,
+    /// Addresses of liars remembered.
+    pub addresses_remembered_max: usize,
     /// Remote offers being answered, of one torrent (threat-model W2; libtorrent's number).
     pub answering_per_torrent_max: usize,
+    /// Remote offers being answered, of all torrents (threat-model W2).
+    pub answering_max: usize,
+    /// Remote offers a torrent takes from one tracker at once: all its links may come so.
+    pub remote_offers_burst: u32,
+    /// And one more each time this has passed: all its links anew in an announce interval.
+    pub remote_offer_every: Duration,
 
     /// Bytes of `bufferedAmount` above which a link is sent nothing more: Chrome closes a channel at 16 MiB.
     pub link_buffer_high: usize,
@@ -42,10 +64,20 @@ pub struct Limits {
     /// The same towards our own kind, which takes what the browser takes: each message less costs both sides time.
     pub message_bytes_max_own: usize,
 
-    /// An unanswered offer is closed after this long: webtorrent.js drops late answers at 50 s.
+    /// Only relayed candidates leave us: our address is nobody's business (threat-model V2).
+    pub relay_only: bool,
+    /// An announced offer may be answered for this long: webtorrent.js gives its own as much.
     pub offer_life: Duration,
+    /// An unanswered offer is announced again until it is this old: browsers keep its candidates alive.
+    pub offer_age_max: Duration,
     /// An offer that has no answer after this long has probably reached nobody.
     pub offer_hope: Duration,
+    /// When nothing was heard of the driver for this long, it slept; background pages are woken once a minute.
+    pub sleep_gap: Duration,
+    /// Changes of the network within this time are one.
+    pub network_change_min: Duration,
+    /// After a change of the network, trackers are connected within this time, spread evenly.
+    pub network_jitter: Duration,
     /// From an answer to the open channel: webtorrent.js's figure.
     pub connect_timeout: Duration,
     /// From the open channel to the handshake: webtorrent.js's figure.
@@ -168,6 +200,28 @@ pub struct Limits {
     /// Bytes of stored pieces hashed in one go after a restart, so that the worker stays responsive.
     pub check_bytes_at_once: usize,
 
+    /// Fetches at once of one web seed (webtorrent.js's number), more than one only for what is urgent.
+    pub web_fetches_max: usize,
+    /// Bytes of consecutive pieces fetched at a time from a web seed that has yet to show what it can.
+    pub web_run_bytes_min: u64,
+    /// And from one that is fast: a request is cheap against this, and what is begun stays in memory.
+    pub web_run_bytes_max: u64,
+    /// Between the two, so much of a web seed's rate is fetched at a time: it can't be turned to something else meanwhile
+    /// but by breaking off.
+    pub web_run_span: Duration,
+    /// The next run begins when this much of a web seed's rate is left of the last: a request takes a round trip.
+    pub web_overlap: Duration,
+    /// Bytes of a file that are read for nothing to get at what follows, where a server can't serve parts.
+    pub web_skip_bytes_max: u64,
+    /// Bytes begun or not stored yet beyond which only what is urgent is fetched from web seeds.
+    pub web_unstored_bytes_max: usize,
+    /// A fetch that brings nothing for this long has failed.
+    pub web_stall_timeout: Duration,
+    /// A web seed that failed rests this long first; doubles, with jitter.
+    pub web_rest_min: Duration,
+    /// And this long at most.
+    pub web_rest_max: Duration,
+
     /// Media is handed to the player until it is this far ahead.
     pub play_ahead: Duration,
     /// And until this many bytes are ahead: Chrome's SourceBuffers hold 150 MB of video and 12 MB of audio.
@@ -196,13 +250,29 @@ impl Default for Limits {
             torrents_max: 100,
             links_per_torrent_max: 55,
             links_max: 150,
+            links_reserved: 30,
+            links_first: 5,
+            links_per_address_max: 14,
+            idle_after: seconds(120),
+            seed_pair_life: seconds(10),
+            seeds_remembered_max: 200,
+            liars_per_address_max: 3,
+            addresses_remembered_max: 1000,
             answering_per_torrent_max: 10,
+            answering_max: 30,
+            remote_offers_burst: 55,
+            remote_offer_every: Duration::from_millis(1600),
+            relay_only: false,
             link_buffer_high: 1 << 20,
             link_buffer_low: 256 << 10,
             message_bytes_max: 64 << 10,
             message_bytes_max_own: 256 << 10,
             offer_life: seconds(50),
+            offer_age_max: seconds(180),
             offer_hope: seconds(15),
+            sleep_gap: seconds(75),
+            network_change_min: seconds(5),
+            network_jitter: seconds(1),
             connect_timeout: seconds(25),
             handshake_timeout: seconds(25),
             silence_timeout: seconds(150),
@@ -261,6 +331,16 @@ impl Default for Limits {
             partial_bytes_max: 64 << 20,
             cache_bytes_max: 32 << 20,
             check_bytes_at_once: 8 << 20,
+            web_fetches_max: 4,
+            web_run_bytes_min: 1 << 20,
+            web_run_bytes_max: 16 << 20,
+            web_run_span: seconds(4),
+            web_overlap: Duration::from_millis(300),
+            web_skip_bytes_max: 64 << 20,
+            web_unstored_bytes_max: 32 << 20,
+            web_stall_timeout: seconds(20),
+            web_rest_min: seconds(2),
+            web_rest_max: seconds(300),
             play_ahead: seconds(30),
             play_ahead_bytes: 24 << 20,
             play_comfort: seconds(8),

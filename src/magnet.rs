@@ -92,9 +92,15 @@ pub(crate) fn trackers(urls: impl IntoIterator<Item = String>) -> Vec<String> {
     kept
 }
 
+/// Whether a page may fetch this: `http:` or `https:`, and no credentials in it, which browsers refuse (threat-model B10).
+fn is_fetchable(url: &str) -> bool {
+    let authority = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '\\', '?', '#']).next());
+    is_web_url(url) && authority.is_some_and(|authority| !authority.contains('@'))
+}
+
 /// Web seeds without duplicates, at most [`WEB_SEEDS_MAX`].
 pub(crate) fn web_seeds(urls: impl IntoIterator<Item = String>) -> Vec<String> {
-    unique(urls.into_iter().filter(|url| is_web_url(url)), WEB_SEEDS_MAX)
+    unique(urls.into_iter().filter(|url| is_fetchable(url)), WEB_SEEDS_MAX)
 }
 
 impl Magnet {
@@ -129,7 +135,7 @@ impl Magnet {
             name: names.find(|name| !name.trim().is_empty()),
             trackers: trackers(values(&["tr"])),
             web_seeds: web_seeds(values(&["as", "ws"])),
-            sources: unique(values(&["xs"]).into_iter().filter(|url| is_web_url(url)), OTHERS_MAX),
+            sources: unique(values(&["xs"]).into_iter().filter(|url| is_fetchable(url)), OTHERS_MAX),
             peers: unique(values(&["x.pe"]), OTHERS_MAX),
             select: selection(&values(&["so"]).join(",")),
         })
@@ -290,9 +296,9 @@ fn percent_decode(text: &str) -> String {
 }
 
 /// Encodes all but unreserved characters (RFC 3986 §2.3) and those in `plain`.
-fn percent_encode(text: &str, plain: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
+pub(crate) fn percent_encode(text: impl AsRef<[u8]>, plain: &str) -> String {
+    let mut out = String::new();
+    for &byte in text.as_ref() {
         match char::from(byte) {
             c if c.is_ascii_alphanumeric() || "-_.~".contains(c) || plain.contains(c) => out.push(c),
             _ => out.push_str(&format!("%{byte:02X}")),
@@ -379,6 +385,9 @@ mod tests {
             &x.pe=10.0.0.1:80&x.pe=[::1]:6881&kt=ignored&novalue",
         );
         assert_eq!(magnet.web_seeds, ["http://w.test/f", "https://a.test"]);
+        let odd =
+            with("ws=https://me:pw@a.test/f&ws=http://b.test/@f&ws=file:///etc/passwd&ws=data:,x&ws=javascript:x");
+        assert_eq!(odd.web_seeds, ["http://b.test/@f"]);
         assert_eq!(magnet.sources, ["https://t.test/x.torrent"]);
         assert_eq!(magnet.peers, ["10.0.0.1:80", "[::1]:6881"]);
     }

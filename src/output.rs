@@ -1,8 +1,9 @@
 //! What comes out of the engine: `Action`s that the driver must carry out, and `Event`s that it may ignore.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use crate::ids::{InfoHash, LinkId, PeerId, PlayId, ReadId, SocketId, TorrentId};
+use crate::ids::{FetchId, InfoHash, LinkId, PeerId, PlayId, ReadId, SocketId, TorrentId};
 use crate::media::Track;
 
 /// One thing the engine says. Drained with `Engine::poll` until `None`.
@@ -59,6 +60,19 @@ pub enum Action {
     },
     /// Close a connection and free it. No `LinkClosed` is needed.
     CloseLink(LinkId),
+
+    /// Fetch over HTTP: GET, no header but `Range`, no cookies, no referrer, no cache. → `FetchAnswered`, `FetchData`…,
+    /// `FetchEnded`, or `FetchFailed` at any time. Body bytes are read no faster than the engine takes them.
+    Fetch {
+        /// Its name from now on.
+        fetch: FetchId,
+        /// `http:` or `https:`.
+        url: String,
+        /// Bytes to ask for; `None` for all.
+        range: Option<Range<u64>>,
+    },
+    /// Abort a fetch. No `FetchFailed` is needed.
+    CancelFetch(FetchId),
 
     /// Look for what is stored under this info hash. → `StoreOpened`
     OpenStore {
@@ -233,6 +247,34 @@ pub struct Stats {
     pub connecting: usize,
     /// Peers whose handshake succeeded.
     pub peers: Vec<PeerStats>,
+    /// Web seeds (BEP 19).
+    pub web_seeds: Vec<WebSeedStats>,
+}
+
+/// What the driver may show of a web seed.
+#[derive(Clone, Debug)]
+pub struct WebSeedStats {
+    /// Its address.
+    pub url: String,
+    /// What it does.
+    pub state: WebSeedState,
+    /// Payload bytes from it.
+    pub downloaded: u64,
+    /// Over the last seconds.
+    pub download_speed: u64,
+}
+
+/// What a web seed does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebSeedState {
+    /// Nothing is asked of it.
+    Idle,
+    /// It is asked for something.
+    Fetching,
+    /// It failed, and is left alone for a while.
+    Resting,
+    /// It sent data that fails its hash, or can't be reached from this page: it is not asked again.
+    Off,
 }
 
 /// What the driver may show of a peer.

@@ -12,6 +12,8 @@ export interface Options {
   trackers?: string[];
   /** By default those of `/config.json`. */
   iceServers?: RTCIceServer[];
+  /** `relay`: connect by TURN servers only, so that no peer and no tracker's user learns this machine's address. */
+  iceTransportPolicy?: RTCIceTransportPolicy;
   /** Where pieces are kept; `opfs` (the default) where the browser has it. */
   storage?: "opfs" | "memory";
   /** `false` keeps data channels on the page, as browsers that can't move them do. */
@@ -26,6 +28,8 @@ export interface SeedOptions {
   /** Bytes, a power of two from 16 KiB to 32 MiB. */
   pieceLength?: number;
   comment?: string;
+  /** `http:` or `https:` addresses where the same files lie (BEP 19): the file, or the folder that holds the torrent's. */
+  webSeeds?: string[];
   /**
    * Shows each peer one piece at a time until somebody has each (BEP 16): the first copy then costs hardly more upload
    * than its size. By default everything is shown at once.
@@ -33,6 +37,11 @@ export interface SeedOptions {
   superSeed?: boolean;
   /** Told how much has been hashed, 0 to 1. */
   onProgress?: (fraction: number) => void;
+}
+
+export interface AddOptions {
+  /** Web servers to fetch from besides those that the source names (BEP 19). They must allow this page to (CORS). */
+  webSeeds?: string[];
 }
 
 /** One peer, in a worker of its own. */
@@ -46,7 +55,7 @@ export class Swarmreel {
    * Joins a swarm, by a magnet link, an info hash (40 hex digits or 32 of base32), or a `.torrent` file. A torrent that
    * is there already is returned again.
    */
-  add(source: string | ArrayBuffer | Uint8Array | Blob): Promise<Torrent>;
+  add(source: string | ArrayBuffer | Uint8Array | Blob, options?: AddOptions): Promise<Torrent>;
   /** Shares files, in torrent order. They are hashed first, and read where they lie. */
   seed(files: File | Iterable<File> | ArrayLike<File>, options?: SeedOptions): Promise<Torrent>;
   /** Leaves every swarm and ends the worker. What is stored stays. */
@@ -68,6 +77,14 @@ export interface Peer {
   interestedInUs: boolean;
 }
 
+export interface WebSeed {
+  url: string;
+  /** `resting`: it failed, and is tried again later; `off`: it sent wrong data, or this page may not fetch from it. */
+  state: "idle" | "fetching" | "resting" | "off";
+  downloaded: number;
+  downloadSpeed: number;
+}
+
 /** Numbers of a torrent: bytes, and bytes per second. */
 export interface Stats {
   state: "metadata" | "downloading" | "seeding" | "removed" | "failed";
@@ -80,6 +97,7 @@ export interface Stats {
   /** Received for nothing. */
   wasted: number;
   peers: Peer[];
+  webSeeds: WebSeed[];
   /** Connections being negotiated. */
   connecting: number;
   trackers: { working: number; total: number };

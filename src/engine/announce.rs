@@ -1,25 +1,18 @@
-//! Between torrents, trackers and links: who announces what, which offers go out, which get answered.
+//! Between torrents and trackers: who announces what, and which offers go out.
 //!
-//! Invariant: an offer is given to one tracker once; a remote offer is answered at most once, over the connection it
-//! came by, and only within the budget of links.
+//! Invariant: an offer that somebody may be answering is given to nobody else; one that was not answered is used again
+//! rather than made anew.
 
 use super::Engine;
 use super::links::{Stage, TrackerId};
-use crate::ids::{InfoHash, LinkId, OfferId, PeerId, SocketId, TorrentId};
+use super::relay::Relayed;
+use crate::ids::{InfoHash, OfferId, SocketId, TorrentId};
 use crate::limits::Limits;
 use crate::magnet::is_tracker_url;
 use crate::output::{Action, Event, Output};
 use crate::time::Moment;
-use crate::tracker::message::{self, Announce, Answer, ClientMessage, ServerMessage};
-use crate::tracker::sdp;
+use crate::tracker::message::{self, Announce, ClientMessage, ServerMessage};
 use crate::tracker::session::{Due, Session};
-
-/// What a tracker relays of another peer: its offer, or its answer to one of ours.
-struct Relayed {
-    from: (TrackerId, PeerId),
-    offer_id: OfferId,
-    sdp: String,
-}
 
 impl Engine {
     // ---- trackers
@@ -72,9 +65,7 @@ impl Engine {
     pub(super) fn socket_closed(&mut self, now: Moment, socket: SocketId) {
         let Some(id) = self.tracker_of(socket) else { return };
         // Our next connection has another id: answers to what went out over this one never arrive.
-        for link in self.links.announced_to(id) {
-            self.close_link(link);
-        }
+        self.links.withdraw(id);
         let Some(session) = self.trackers.get_mut(&id) else { return };
         session.closed(now, &self.limits, &mut self.rng);
         let (url, members): (String, Vec<InfoHash>) = (session.url().to_string(), session.members().collect());
@@ -116,7 +107,8 @@ impl Engine {
         let Some(session) = self.trackers.get(&tracker) else { return };
         let Some(due) = session.due(info_hash, now, complete) else { return };
         let wanted = if due.completes { 0 } else { self.offers_wanted(session, id, info_hash, complete) };
-        let ready: Vec<LinkId> = self.ready_offers(id).take(wanted).collect();
+        let mut ready = self.links.ready(id, now, &self.limits);
+        ready.truncate(wanted);
         let coming = self.links.count(id, |stage| *stage == Stage::Offering);
         for _ in (ready.len() + coming)..wanted {
             self.offer(now, id);
@@ -132,9 +124,8 @@ impl Engine {
                 break;
             }
             let offer_id = OfferId(self.rng.bytes20());
-            if let Some(Stage::Ready { sdp }) = self.links.advance(link, now, Stage::Announced { offer_id, tracker }) {
-                offers.push((offer_id, sdp));
-            }
+            let sdp = self.links.announce(link, now, tracker, offer_id, &self.limits);
+            offers.extend(sdp.map(|sdp| (offer_id, sdp)));
         }
         let event = match due {
             Due { completes: true, .. } => Some(message::Event::Completed),
@@ -150,7 +141,7 @@ impl Engine {
     /// How many offers an announce should carry. Before the tracker has said how many peers there are, a leecher
     /// sends one: connections cost the page time just when the first frame waits for it.
     fn offers_wanted(&self, session: &Session, id: TorrentId, info_hash: InfoHash, complete: bool) -> usize {
-        let links = self.links.met(id, self.now, &self.limits);
+        let links = self.met(id, self.now);
         let room = self.limits.links_wanted.saturating_sub(links).min(self.limits.offers_per_announce);
         match session.others(info_hash) {
             None if complete => 0,
@@ -160,10 +151,6 @@ impl Engine {
             Some(others) if links < others as usize => room.min(others as usize),
             Some(_) => 0,
         }
-    }
-
-    fn ready_offers(&self, id: TorrentId) -> impl Iterator<Item = LinkId> + '_ {
-        self.links.of(id).filter(|(_, link)| matches!(link.stage, Stage::Ready { .. })).map(|(link, _)| link)
     }
 
     fn send_announce(
@@ -205,10 +192,10 @@ impl Engine {
                 }
             }
             ServerMessage::Offer { info_hash, peer_id, offer_id, sdp } => {
-                self.remote_offer(now, info_hash, Relayed { from: (tracker, peer_id), offer_id, sdp });
+                self.remote_offer(now, info_hash, Relayed { tracker, peer_id, offer_id, sdp });
             }
             ServerMessage::Answer { info_hash, peer_id, offer_id, sdp } => {
-                self.remote_answer(now, info_hash, Relayed { from: (tracker, peer_id), offer_id, sdp });
+                self.remote_answer(now, info_hash, Relayed { tracker, peer_id, offer_id, sdp });
             }
             ServerMessage::Failure { info_hash: Some(info_hash), reason, .. } => {
                 let news = self.trackers.get_mut(&tracker).is_some_and(|session| session.failed(info_hash));
@@ -233,109 +220,20 @@ impl Engine {
         let seeding = self.torrents.get(&id).is_some_and(|torrent| torrent.is_complete());
         // The counts include us.
         let others = if seeding { incomplete } else { complete.saturating_add(incomplete).saturating_sub(1) };
+        let links = self.met(id, now);
         let Some(session) = self.trackers.get_mut(&tracker) else { return };
-        if session.answered(info_hash, interval, others, &self.limits, &mut self.rng) {
-            let links = self.links.met(id, now, &self.limits);
-            if (others as usize) > links && links < self.limits.links_wanted {
-                session.hurry(info_hash, now);
-            }
+        let news = session.answered(info_hash, interval, others, &self.limits, &mut self.rng);
+        if news && (others as usize) > links && links < self.limits.links_wanted {
+            session.hurry(info_hash, now);
         }
-    }
-
-    fn remote_offer(&mut self, now: Moment, info_hash: InfoHash, offer: Relayed) {
-        let Some(id) = self.torrent_of(info_hash) else { return };
-        let Relayed { from, offer_id, sdp } = offer;
-        let ourselves = self.trackers.values().any(|session| session.peer_id() == from.1);
-        let known = self.links.of(id).any(|(_, link)| link.remote.is_some_and(|(_, known)| known == from.1));
-        let answering = self.links.count(id, |stage| matches!(stage, Stage::Answering { .. }));
-        if ourselves || known || answering >= self.limits.answering_per_torrent_max || !self.has_room(id) {
-            return;
-        }
-        if !sdp::is_data_channel(&sdp) {
-            return;
-        }
-        let link = self.links.mint(now, id, Stage::Answering { offer_id }, Some(from));
-        self.act(Action::Answer { link, sdp });
-    }
-
-    fn remote_answer(&mut self, now: Moment, info_hash: InfoHash, answer: Relayed) {
-        let Some(link) = self.torrent_of(info_hash).and_then(|id| self.links.announced(id, answer.offer_id)) else {
-            return;
-        };
-        if !sdp::is_data_channel(&answer.sdp) {
-            self.close_link(link);
-            return;
-        }
-        self.links.advance(link, now, Stage::Connecting);
-        self.links.remote_is(link, answer.from);
-        self.act(Action::Accept { link, sdp: answer.sdp });
     }
 
     // ---- links
 
-    fn has_room(&self, id: TorrentId) -> bool {
-        self.links.of(id).count() < self.limits.links_per_torrent_max && self.links.len() < self.limits.links_max
-    }
-
-    /// Asks the driver for one more offer.
-    pub(super) fn offer(&mut self, now: Moment, id: TorrentId) {
-        if self.has_room(id) && now >= self.offers_from {
-            let link = self.links.mint(now, id, Stage::Offering, None);
-            self.act(Action::Offer(link));
-        }
-    }
-
-    pub(super) fn offer_ready(&mut self, now: Moment, link: LinkId, sdp: &str) {
-        if self.links.get(link).is_some_and(|entry| entry.stage == Stage::Offering) {
-            self.links.advance(link, now, Stage::Ready { sdp: sdp.to_string() });
-        }
-    }
-
-    pub(super) fn answer_ready(&mut self, now: Moment, link: LinkId, sdp: &str) {
-        let Some(entry) = self.links.get(link) else { return };
-        let (Stage::Answering { offer_id }, Some((tracker, to_peer_id))) = (&entry.stage, entry.remote) else { return };
-        let (offer_id, torrent) = (*offer_id, entry.torrent);
-        let session = self.trackers.get(&tracker).and_then(|session| Some((session.socket()?, session.peer_id())));
-        let (Some((socket, peer_id)), Some(torrent)) = (session, self.torrents.get(&torrent)) else {
-            self.close_link(link);
-            return;
-        };
-        let (info_hash, left) = (torrent.info_hash(), torrent.left());
-        let answer = Answer { info_hash, peer_id, to_peer_id, offer_id, sdp: sdp.to_string(), left };
-        self.act(Action::SendText { socket, text: ClientMessage::Answer(answer).write() });
-        self.links.advance(link, now, Stage::Connecting);
-    }
-
-    pub(super) fn link_opened(&mut self, now: Moment, link: LinkId, message_max: usize) {
-        let Some(entry) = self.links.get(link) else { return };
-        let (id, offered_by_us) = (entry.torrent, entry.offered_by_us);
-        if entry.stage == Stage::Open {
-            return;
-        }
-        self.links.advance(link, now, Stage::Open);
-        if let Some(torrent) = self.torrents.get_mut(&id) {
-            torrent.open(now, link, offered_by_us, message_max);
-        }
-        self.collect(id);
-    }
-
-    pub(super) fn link_closed(&mut self, link: LinkId) {
-        let Some(entry) = self.links.remove(link) else { return };
-        if entry.stage == Stage::Offering {
-            // The browser makes no connections now: asked again at once, it would refuse at once.
-            self.offers_from = self.now + self.limits.offer_pause;
-        }
-        if let Some(torrent) = self.torrents.get_mut(&entry.torrent) {
-            torrent.link_closed(link);
-        }
-        self.collect(entry.torrent);
-        self.look_again(entry.torrent);
-    }
-
     /// A leecher that has lost its last link does not wait for the interval to find another.
-    fn look_again(&mut self, id: TorrentId) {
+    pub(super) fn look_again(&mut self, id: TorrentId) {
         let Some(torrent) = self.torrents.get(&id) else { return };
-        if torrent.is_complete() || self.links.met(id, self.now, &self.limits) > 0 {
+        if torrent.is_complete() || self.met(id, self.now) > 0 {
             return;
         }
         let info_hash = torrent.info_hash();
@@ -346,25 +244,18 @@ impl Engine {
         }
     }
 
-    /// Gives a link up that has not opened.
-    pub(super) fn close_link(&mut self, link: LinkId) {
-        if self.links.remove(link).is_some() {
-            self.act(Action::CloseLink(link));
-        }
-    }
-
     /// Closes what is pending for too long, and has leechers announce again that miss peers.
     pub(super) fn tick_links(&mut self, now: Moment) {
         for link in self.links.expired(now, &self.limits) {
             self.close_link(link);
         }
         let leechers = self.torrents.iter().filter(|(_, torrent)| !torrent.is_complete());
-        for (id, info_hash) in leechers.map(|(id, torrent)| (*id, torrent.info_hash())) {
-            let met = self.links.met(id, now, &self.limits);
-            let pending = self.links.count(id, |stage| matches!(stage, Stage::Announced { .. }));
+        for (id, info_hash, in_doubt) in leechers.map(|(id, t)| (*id, t.info_hash(), t.in_doubt())) {
+            let met = self.met(id, now);
+            let alone = self.links.count(id, |stage| matches!(stage, Stage::Connecting | Stage::Open)) <= in_doubt;
             for session in self.trackers.values_mut() {
                 let others = session.others(info_hash).unwrap_or(0) as usize;
-                let misses_peers = met <= pending || met < others.min(self.limits.links_wanted);
+                let misses_peers = alone || met < others.min(self.limits.links_wanted);
                 if let (true, Some(last)) = (misses_peers, session.last(info_hash)) {
                     session.hurry(info_hash, last + self.limits.announce_interval_min);
                 }

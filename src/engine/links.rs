@@ -1,7 +1,8 @@
 //! Every WebRTC connection from offer to close, of all torrents.
 //!
 //! Invariant: a link is in exactly one stage; each stage but the last has a time limit, so nothing is pending for ever
-//! and the browser's connections stay within budget (threat-model W1).
+//! and the browser's connections stay within budget (threat-model W1). A session description is answered once: the first
+//! answer takes the offer out of all trackers' hands.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use crate::ids::{LinkId, OfferId, PeerId, TorrentId};
 use crate::limits::Limits;
 use crate::time::Moment;
+use crate::tracker::sdp::AddressHint;
 
 /// A tracker, by its number in the engine.
 pub(super) type TrackerId = u32;
@@ -18,10 +20,8 @@ pub(super) type TrackerId = u32;
 pub(super) enum Stage {
     /// The driver makes an offer.
     Offering,
-    /// The offer waits for an announce.
-    Ready { sdp: String },
-    /// The offer is out, by this tracker.
-    Announced { offer_id: OfferId, tracker: TrackerId },
+    /// The offer waits for an announce, or for an answer; until one comes, it is announced again and again.
+    Offered { sdp: String, out: Vec<Announced> },
     /// The driver makes an answer to a remote offer.
     Answering { offer_id: OfferId },
     /// Both descriptions are known: the connection is being made.
@@ -30,11 +30,12 @@ pub(super) enum Stage {
     Open,
 }
 
-impl Stage {
-    /// Bytes of an offer that waits.
-    pub(super) fn sdp_bytes(&self) -> usize {
-        if let Stage::Ready { sdp } = self { sdp.len() } else { 0 }
-    }
+/// An offer in a tracker's hands, under a name of its own each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Announced {
+    tracker: TrackerId,
+    offer_id: OfferId,
+    at: Moment,
 }
 
 #[derive(Clone, Debug)]
@@ -42,9 +43,57 @@ pub(super) struct Link {
     pub(super) torrent: TorrentId,
     pub(super) stage: Stage,
     pub(super) offered_by_us: bool,
-    /// Who is at the other end, as its tracker names it.
-    pub(super) remote: Option<(TrackerId, PeerId)>,
+    /// Who is at the other end, as its tracker names it, and where, as it says itself.
+    pub(super) remote: Option<Remote>,
     since: Moment,
+}
+
+/// The other end of a link, as far as it is known before the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Remote {
+    pub(super) tracker: TrackerId,
+    pub(super) peer_id: PeerId,
+    pub(super) address: Option<AddressHint>,
+}
+
+impl Stage {
+    /// Bytes of an offer.
+    pub(super) fn sdp_bytes(&self) -> usize {
+        if let Stage::Offered { sdp, .. } = self { sdp.len() } else { 0 }
+    }
+}
+
+impl Link {
+    /// Where the other end is, as it says itself.
+    pub(super) fn address(&self) -> Option<AddressHint> {
+        self.remote.and_then(|remote| remote.address)
+    }
+
+    /// The offer was given to somebody who may still answer.
+    fn is_out(&self, now: Moment, life: Duration) -> bool {
+        matches!(&self.stage, Stage::Offered { out, .. } if out.iter().any(|announced| now.since(announced.at) < life))
+    }
+
+    /// An offer that can go out: nobody has it, or those who have it had time to answer.
+    fn is_ready(&self, now: Moment, limits: &Limits) -> bool {
+        matches!(self.stage, Stage::Offered { .. })
+            && now.since(self.since) < limits.offer_age_max
+            && !self.is_out(now, limits.offer_hope)
+    }
+
+    fn is_late(&self, now: Moment, limits: &Limits) -> bool {
+        let age = now.since(self.since);
+        match self.stage {
+            Stage::Offered { .. } => age >= limits.offer_age_max && !self.is_out(now, limits.offer_life),
+            Stage::Offering | Stage::Answering { .. } | Stage::Connecting => age >= limits.connect_timeout,
+            Stage::Open => false,
+        }
+    }
+
+    /// A remote offer on its way to an open channel.
+    fn is_answering(&self) -> bool {
+        !self.offered_by_us && matches!(self.stage, Stage::Answering { .. } | Stage::Connecting)
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -55,13 +104,7 @@ pub(super) struct Links {
 
 impl Links {
     /// A new link: ours to offer, or to answer the remote's offer.
-    pub(super) fn mint(
-        &mut self,
-        now: Moment,
-        torrent: TorrentId,
-        stage: Stage,
-        remote: Option<(TrackerId, PeerId)>,
-    ) -> LinkId {
+    pub(super) fn mint(&mut self, now: Moment, torrent: TorrentId, stage: Stage, remote: Option<Remote>) -> LinkId {
         let link = LinkId(self.next);
         self.next += 1;
         let offered_by_us = stage == Stage::Offering;
@@ -73,15 +116,13 @@ impl Links {
         self.links.get(&link)
     }
 
-    pub(super) fn remote_is(&mut self, link: LinkId, remote: (TrackerId, PeerId)) {
+    pub(super) fn remote_is(&mut self, link: LinkId, remote: Remote) {
         self.links.entry(link).and_modify(|entry| entry.remote = Some(remote));
     }
 
-    /// Moves a link on. The old stage.
-    pub(super) fn advance(&mut self, link: LinkId, now: Moment, stage: Stage) -> Option<Stage> {
-        let entry = self.links.get_mut(&link)?;
-        entry.since = now;
-        Some(std::mem::replace(&mut entry.stage, stage))
+    /// Moves a link on.
+    pub(super) fn advance(&mut self, link: LinkId, now: Moment, stage: Stage) {
+        self.links.entry(link).and_modify(|entry| (entry.since, entry.stage) = (now, stage));
     }
 
     pub(super) fn remove(&mut self, link: LinkId) -> Option<Link> {
@@ -100,36 +141,89 @@ impl Links {
         self.of(torrent).filter(|(_, link)| wanted(&link.stage)).count()
     }
 
-    /// The link whose offer a remote answer names.
-    pub(super) fn announced(&self, torrent: TorrentId, offer_id: OfferId) -> Option<LinkId> {
-        let named = |stage: &Stage| matches!(stage, Stage::Announced { offer_id: own, .. } if *own == offer_id);
-        self.of(torrent).find(|(_, link)| named(&link.stage)).map(|(id, _)| id)
+    // ---- offers
+
+    /// Offers that can go out, the oldest first.
+    pub(super) fn ready(&self, torrent: TorrentId, now: Moment, limits: &Limits) -> Vec<LinkId> {
+        self.of(torrent).filter(|(_, link)| link.is_ready(now, limits)).map(|(id, _)| id).collect()
     }
 
-    /// Links whose offer went out by this tracker.
-    pub(super) fn announced_to(&self, by: TrackerId) -> Vec<LinkId> {
-        let out = |stage: &Stage| matches!(stage, Stage::Announced { tracker, .. } if *tracker == by);
-        self.links.iter().filter(|(_, link)| out(&link.stage)).map(|(id, _)| *id).collect()
+    /// Puts an offer into a tracker's hands. Its description.
+    pub(super) fn announce(
+        &mut self,
+        link: LinkId,
+        now: Moment,
+        tracker: TrackerId,
+        offer_id: OfferId,
+        limits: &Limits,
+    ) -> Option<String> {
+        let Stage::Offered { sdp, out } = &mut self.links.get_mut(&link)?.stage else { return None };
+        out.retain(|announced| now.since(announced.at) < limits.offer_life);
+        out.push(Announced { tracker, offer_id, at: now });
+        Some(sdp.clone())
     }
+
+    /// The link whose offer an answer names, if that offer went out by this tracker, and not too long ago.
+    pub(super) fn announced(
+        &self,
+        torrent: TorrentId,
+        tracker: TrackerId,
+        offer_id: OfferId,
+        (now, limits): (Moment, &Limits),
+    ) -> Option<LinkId> {
+        let names = |announced: &Announced| {
+            (announced.tracker, announced.offer_id) == (tracker, offer_id)
+                && now.since(announced.at) < limits.offer_life
+        };
+        let named = |link: &Link| matches!(&link.stage, Stage::Offered { out, .. } if out.iter().any(names));
+        self.of(torrent).find(|(_, link)| named(link)).map(|(id, _)| id)
+    }
+
+    /// Takes all offers out of a tracker's hands: what it was given, it can't bring the answers of any more.
+    pub(super) fn withdraw(&mut self, tracker: TrackerId) {
+        for link in self.links.values_mut() {
+            if let Stage::Offered { out, .. } = &mut link.stage {
+                out.retain(|announced| announced.tracker != tracker);
+            }
+        }
+    }
+
+    // ---- counts and times
 
     /// Peers of a torrent that are met or soon will be. An offer without an answer for a while reached nobody.
     pub(super) fn met(&self, torrent: TorrentId, now: Moment, limits: &Limits) -> usize {
         let counts = |link: &Link| match link.stage {
-            Stage::Offering | Stage::Ready { .. } => false,
-            Stage::Announced { .. } => now.since(link.since) < limits.offer_hope,
+            Stage::Offering => false,
+            Stage::Offered { .. } => link.is_out(now, limits.offer_hope),
             Stage::Answering { .. } | Stage::Connecting | Stage::Open => true,
         };
         self.of(torrent).filter(|(_, link)| counts(link)).count()
     }
 
+    /// Remote offers being answered: of this torrent, and of all.
+    pub(super) fn answering(&self, torrent: TorrentId) -> (usize, usize) {
+        let all = self.links.values().filter(|link| link.is_answering());
+        all.fold((0, 0), |(own, all), link| (own + usize::from(link.torrent == torrent), all + 1))
+    }
+
     /// Links that have been in their stage for too long.
     pub(super) fn expired(&self, now: Moment, limits: &Limits) -> Vec<LinkId> {
-        let life = |stage: &Stage| match stage {
-            Stage::Ready { .. } | Stage::Announced { .. } => limits.offer_life,
-            Stage::Offering | Stage::Answering { .. } | Stage::Connecting => limits.connect_timeout,
-            Stage::Open => Duration::MAX,
-        };
-        let late = |link: &Link| now.since(link.since) >= life(&link.stage);
-        self.links.iter().filter(|(_, link)| late(link)).map(|(id, _)| *id).collect()
+        self.links.iter().filter(|(_, link)| link.is_late(now, limits)).map(|(id, _)| *id).collect()
+    }
+
+    /// Links that are not open.
+    pub(super) fn pending(&self) -> Vec<LinkId> {
+        self.links.iter().filter(|(_, link)| link.stage != Stage::Open).map(|(id, _)| *id).collect()
+    }
+
+    /// The oldest offer, of this torrent or of any, that nobody is expected to answer.
+    pub(super) fn hopeless(&self, of: Option<TorrentId>, now: Moment, limits: &Limits) -> Option<LinkId> {
+        let mine = |link: &Link| of.is_none_or(|torrent| link.torrent == torrent);
+        self.links.iter().find(|(_, link)| mine(link) && link.is_ready(now, limits)).map(|(id, _)| *id)
+    }
+
+    /// Links of a torrent to an address, in any stage.
+    pub(super) fn at_address(&self, torrent: TorrentId, address: AddressHint) -> usize {
+        self.of(torrent).filter(|(_, link)| link.address() == Some(address)).count()
     }
 }

@@ -3,19 +3,24 @@
 //! Invariant: only this module fills the output queue; everything that happens is an input, a command, or a `Wake`.
 
 mod announce;
+mod budget;
 mod links;
+mod network;
+mod relay;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use budget::Memory;
 use links::{Links, Stage, TrackerId};
+use network::Clock;
 
 use crate::ids::{InfoHash, PeerId, PlayId, ReadId, TorrentId};
-pub use crate::input::{Command, Input, Reply, Source};
+pub use crate::input::{Answer, Command, FetchFailure, Input, Reply, Source};
 pub use crate::limits::Limits;
 use crate::magnet::Magnet;
 use crate::metainfo::Metainfo;
-pub use crate::output::{Action, Event, Output, PeerStats, Stats};
+pub use crate::output::{Action, Event, Output, PeerStats, Stats, WebSeedState, WebSeedStats};
 use crate::rng::Rng;
 use crate::time::Moment;
 use crate::torrent::{Seedling, Torrent};
@@ -46,10 +51,17 @@ pub struct Engine {
     rng: Rng,
     /// Our id in handshakes.
     peer_id: PeerId,
+    clock: Clock,
+    /// The engine's own time.
     now: Moment,
+    /// When the network changed last.
+    network_at: Option<Moment>,
     torrents: BTreeMap<TorrentId, Torrent>,
     trackers: BTreeMap<TrackerId, Session>,
     links: Links,
+    memory: Memory,
+    /// Torrents whose users know that no relay was found.
+    relay_missed: BTreeSet<TorrentId>,
     plays: BTreeMap<PlayId, TorrentId>,
     reads: BTreeMap<ReadId, TorrentId>,
     next_tracker: TrackerId,
@@ -74,10 +86,14 @@ impl Engine {
             limits,
             rng,
             peer_id,
+            clock: Clock::new(now),
             now,
+            network_at: None,
             torrents: BTreeMap::new(),
             trackers: BTreeMap::new(),
             links: Links::default(),
+            memory: Memory::default(),
+            relay_missed: BTreeSet::new(),
             plays: BTreeMap::new(),
             reads: BTreeMap::new(),
             next_tracker: 0,
@@ -95,10 +111,11 @@ impl Engine {
     /// # Errors
     /// The wish makes no sense, or is over a limit; nothing has changed.
     pub fn command(&mut self, now: Moment, command: Command) -> Result<Reply, CommandError> {
-        self.now = now;
-        self.stirred = true;
+        let now = self.begin_turn(now);
         let reply = match command {
-            Command::Add { source, trackers } => self.add(now, source, &trackers).map(Reply::Torrent),
+            Command::Add { source, trackers, web_seeds } => {
+                self.add(now, source, &trackers, &web_seeds).map(Reply::Torrent)
+            }
             Command::Seed { metainfo, trackers, super_seed } => {
                 self.seed(now, *metainfo, &trackers, super_seed).map(Reply::Torrent)
             }
@@ -136,10 +153,11 @@ impl Engine {
 
     /// Takes in a fact.
     pub fn handle(&mut self, now: Moment, input: Input<'_>) {
-        self.now = now;
-        self.stirred = true;
+        let now = self.begin_turn(now);
         match input {
             Input::Wake => self.wake(now),
+            Input::NetworkChanged => self.network_changed(now),
+            Input::LinkReachable { link, reachable } => self.link_reachable(now, link, reachable),
             Input::SocketOpened(socket) => self.socket_opened(now, socket),
             Input::SocketText(socket, text) => self.socket_text(now, socket, text),
             Input::SocketClosed(socket) => self.socket_closed(now, socket),
@@ -152,6 +170,19 @@ impl Engine {
             }
             Input::LinkDrained { link, buffered } => {
                 return self.with_link(link, |torrent| torrent.drained(link, buffered));
+            }
+            Input::FetchAnswered { fetch, answer } => {
+                let number = fetch.number;
+                return self.with_torrent(fetch.torrent, |torrent| torrent.fetch_answered(now, number, &answer));
+            }
+            Input::FetchData(fetch, bytes) => {
+                return self.with_torrent(fetch.torrent, |torrent| torrent.fetch_data(now, fetch.number, bytes));
+            }
+            Input::FetchEnded(fetch) => {
+                self.with_torrent(fetch.torrent, |torrent| torrent.fetch_ended(now, fetch.number));
+            }
+            Input::FetchFailed(fetch, failure) => {
+                self.with_torrent(fetch.torrent, |torrent| torrent.fetch_failed(now, fetch.number, failure));
             }
             Input::StoreOpened { torrent, info, have } => {
                 self.with_torrent(torrent, |torrent| torrent.store_opened(now, info, have));
@@ -196,13 +227,14 @@ impl Engine {
             return None;
         }
         if self.torrents.values().any(Torrent::is_checking) {
-            return Some(self.now);
+            return Some(self.clock.for_driver(self.now));
         }
         let connects = self.trackers.values().filter_map(Session::connect_at);
         let hashes = || self.torrents.values().map(Torrent::info_hash);
         let dues = self.trackers.values().flat_map(|session| hashes().filter_map(|hash| session.due_at(hash)));
         // What is overdue waits for an offer, and is looked at with every tick.
-        connects.chain(dues).filter(|at| *at > self.now).chain([self.tick_at]).min()
+        let next = connects.chain(dues).filter(|at| *at > self.now).chain([self.tick_at]).min();
+        next.map(|at| self.clock.for_driver(at))
     }
 
     fn wake(&mut self, now: Moment) {
@@ -224,7 +256,13 @@ impl Engine {
         self.next_id
     }
 
-    fn add(&mut self, now: Moment, source: Source, trackers: &[String]) -> Result<TorrentId, CommandError> {
+    fn add(
+        &mut self,
+        now: Moment,
+        source: Source,
+        trackers: &[String],
+        web_seeds: &[String],
+    ) -> Result<TorrentId, CommandError> {
         let (magnet, metainfo) = match source {
             Source::Text(text) => {
                 let magnet: Magnet =
@@ -240,13 +278,16 @@ impl Engine {
         let known = self.torrent_of(magnet.info_hash);
         let id = match known {
             Some(id) => id,
-            None => self.plant(magnet.info_hash, magnet.web_seeds, &urls)?,
+            None => self.plant(magnet.info_hash, &urls)?,
         };
         let Some(torrent) = self.torrents.get_mut(&id) else { return Err(unknown_torrent()) };
         urls.iter().for_each(|url| torrent.add_tracker(url.clone()));
+        torrent.add_web_seeds(&magnet.web_seeds);
+        torrent.add_web_seeds(web_seeds);
         if let Some(metainfo) = metainfo {
             torrent.know(now, metainfo);
         }
+        torrent.add_sources(&magnet.sources);
         if known.is_none() {
             self.act(Action::OpenStore { torrent: id, info_hash: magnet.info_hash });
             self.offer(now, id);
@@ -266,9 +307,10 @@ impl Engine {
         let urls: Vec<String> = metainfo.trackers.iter().chain(trackers).cloned().collect();
         let id = match self.torrent_of(metainfo.info_hash) {
             Some(id) => id,
-            None => self.plant(metainfo.info_hash, metainfo.web_seeds.clone(), &urls)?,
+            None => self.plant(metainfo.info_hash, &urls)?,
         };
         if let Some(torrent) = self.torrents.get_mut(&id) {
+            torrent.add_web_seeds(&metainfo.web_seeds);
             torrent.seed(now, metainfo, super_seed);
         }
         self.collect(id);
@@ -276,12 +318,7 @@ impl Engine {
         Ok(id)
     }
 
-    fn plant(
-        &mut self,
-        info_hash: InfoHash,
-        web_seeds: Vec<String>,
-        trackers: &[String],
-    ) -> Result<TorrentId, CommandError> {
+    fn plant(&mut self, info_hash: InfoHash, trackers: &[String]) -> Result<TorrentId, CommandError> {
         if self.torrents.len() >= self.limits.torrents_max {
             let words = format!("No more than {} torrents can be open at once.", self.limits.torrents_max);
             return Err(CommandError::new("too-many", words));
@@ -294,7 +331,7 @@ impl Engine {
             }
         });
         let shuffle = self.rng.below(u64::from(u32::MAX)) as u32;
-        let seedling = Seedling { id, info_hash, peer_id: self.peer_id, trackers: once, web_seeds, shuffle };
+        let seedling = Seedling { id, info_hash, peer_id: self.peer_id, trackers: once, shuffle };
         self.torrents.insert(id, Torrent::resolve(seedling, &self.limits));
         Ok(id)
     }
@@ -304,8 +341,10 @@ impl Engine {
             return Err(unknown_torrent());
         }
         self.part(id);
+        self.with_torrent(id, Torrent::stop_fetching);
         let links: Vec<_> = self.links.of(id).map(|(link, _)| link).collect();
         links.into_iter().for_each(|link| self.close_link(link));
+        self.relay_missed.remove(&id);
         self.plays.retain(|_, torrent| *torrent != id);
         self.reads.retain(|_, torrent| *torrent != id);
         self.torrents.remove(&id);
@@ -357,7 +396,9 @@ impl Engine {
     fn collect(&mut self, id: TorrentId) {
         let Some(torrent) = self.torrents.get_mut(&id) else { return };
         self.outputs.extend(torrent.drain());
-        for link in torrent.take_closed() {
+        let (judged, closed) = (torrent.take_judged(), torrent.take_closed());
+        self.remember(id, judged);
+        for link in closed {
             self.links.remove(link);
         }
     }
@@ -367,7 +408,7 @@ impl Engine {
     /// What may be shown of a torrent.
     pub fn stats(&self, now: Moment, id: TorrentId) -> Option<Stats> {
         let torrent = self.torrents.get(&id)?;
-        let mut stats = torrent.stats(now);
+        let mut stats = torrent.stats(self.clock.read(now));
         let standings: Vec<bool> =
             self.trackers.values().filter_map(|session| session.works_for(torrent.info_hash())).collect();
         stats.trackers = standings.len();
@@ -392,7 +433,7 @@ impl Engine {
         let mut magnet = Magnet::new(torrent.info_hash());
         magnet.name = torrent.metainfo().map(|metainfo| metainfo.name.clone());
         magnet.trackers = torrent.trackers().to_vec();
-        magnet.web_seeds = torrent.web_seeds().to_vec();
+        magnet.web_seeds = torrent.web_seeds();
         Some(magnet.to_string())
     }
 

@@ -63,6 +63,21 @@ impl Metainfo {
     }
 }
 
+impl Metainfo {
+    /// The torrent's name, and the components of each file's path below it (none for a single-file torrent), as the info
+    /// dictionary spells them: so web servers know them (BEP 19). Not sanitised.
+    pub fn spelling(&self) -> (&[u8], Vec<Vec<&[u8]>>) {
+        let Ok(dict) = bencode::decode(&self.info) else { return (&[], Vec::new()) };
+        let name = preferred(dict, "name.utf-8", "name").and_then(Value::bytes).unwrap_or_default();
+        let components = |file| {
+            let path = preferred(file, "path.utf-8", "path").and_then(Value::list);
+            path.into_iter().flatten().filter_map(Value::bytes).collect()
+        };
+        let Some(files) = dict.get("files").and_then(Value::list) else { return (name, vec![Vec::new()]) };
+        (name, files.map(components).collect())
+    }
+}
+
 /// Every tracker; `announce-list` (BEP 12) replaces `announce` unless it is empty.
 fn announce_urls(torrent: Value<'_>) -> Vec<String> {
     let tiers = torrent.get("announce-list").and_then(Value::list).into_iter().flatten();

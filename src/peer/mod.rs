@@ -111,6 +111,10 @@ pub struct Peer {
     pub progress_at: Moment,
     /// When the channel opened.
     pub opened_at: Moment,
+    /// When payload last went either way; at first, when the channel opened.
+    pub active_at: Moment,
+    /// The network gives no sign of it, and nothing came from it since.
+    pub in_doubt: bool,
     /// When it last sent anything.
     pub heard_at: Moment,
     /// When we last sent anything.
@@ -170,6 +174,8 @@ impl Peer {
             last_asked: None,
             progress_at: now,
             opened_at: now,
+            active_at: now,
+            in_doubt: false,
             heard_at: now,
             sent_at: now,
             waste: 0,
@@ -307,6 +313,7 @@ impl Peer {
         self.down.add(now, bytes as u64);
         self.pipeline.delivered(now, asked_at, span, limits);
         self.progress_at = now;
+        self.active_at = now;
         self.snubbed = false;
     }
 
@@ -346,6 +353,7 @@ impl Peer {
         self.append(&wire::piece_header(request.piece, request.begin, data.len()));
         self.append(data);
         self.up.add(now, data.len() as u64);
+        self.active_at = now;
     }
 
     /// Queues the news of a piece that the peer has itself, which can wait.

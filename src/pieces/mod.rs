@@ -349,6 +349,14 @@ impl Pieces {
         self.requests.of_link(link)
     }
 
+    /// The blocks asked of a link that hold any of these content bytes, in order.
+    pub fn asked_within(&self, link: LinkId, content: Range<u64>) -> impl DoubleEndedIterator<Item = Block> + '_ {
+        let end = content.end.min(self.geometry.length());
+        let first = self.geometry.block_of(content.start).filter(|_| content.start < end);
+        let last = end.checked_sub(1).and_then(|last| self.geometry.block_of(last));
+        first.zip(last).into_iter().flat_map(move |(first, last)| self.requests.between(link, first, last))
+    }
+
     /// A link is gone, or choked us: everything asked of it is free again. The blocks, in order.
     pub fn release_link(&mut self, link: LinkId) -> Vec<Block> {
         let blocks = self.requests.of_link(link);

@@ -49,6 +49,17 @@ impl Requests {
         self.by_link.get(&link).into_iter().flatten().copied().collect()
     }
 
+    /// The blocks asked of a link from one to another, both included, in order.
+    pub(super) fn between(
+        &self,
+        link: LinkId,
+        first: Block,
+        last: Block,
+    ) -> impl DoubleEndedIterator<Item = Block> + '_ {
+        let blocks = self.by_link.get(&link).filter(|_| first <= last);
+        blocks.into_iter().flat_map(move |blocks| blocks.range(first..=last)).copied()
+    }
+
     /// The links that were asked for a block.
     pub(super) fn of_block(&self, block: Block) -> impl Iterator<Item = LinkId> + '_ {
         self.by_block.range((block, LinkId(0))..=(block, LinkId(u32::MAX))).map(|((_, link), _)| *link)

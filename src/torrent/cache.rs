@@ -19,18 +19,19 @@ struct Entry {
 pub(super) struct Cache {
     entries: BTreeMap<Piece, Entry>,
     bytes: usize,
+    /// Of these, on their way to the store.
+    undroppable: usize,
     clock: u64,
 }
 
 impl Cache {
     /// Puts a piece in. Returns what had to go: what was used longest ago, but never the piece just put in.
     pub(super) fn insert(&mut self, piece: Piece, bytes: Vec<u8>, droppable: bool, bytes_max: usize) -> Vec<Piece> {
+        self.remove(piece);
         self.clock += 1;
         self.bytes += bytes.len();
-        let entry = Entry { bytes, used: self.clock, droppable };
-        if let Some(old) = self.entries.insert(piece, entry) {
-            self.bytes -= old.bytes.len();
-        }
+        self.undroppable += if droppable { 0 } else { bytes.len() };
+        self.entries.insert(piece, Entry { bytes, used: self.clock, droppable });
         let mut dropped = Vec::new();
         while self.bytes > bytes_max {
             let droppable = self.entries.iter().filter(|(other, entry)| entry.droppable && **other != piece);
@@ -44,14 +45,21 @@ impl Cache {
     pub(super) fn remove(&mut self, piece: Piece) {
         if let Some(entry) = self.entries.remove(&piece) {
             self.bytes -= entry.bytes.len();
+            self.undroppable -= if entry.droppable { 0 } else { entry.bytes.len() };
         }
     }
 
     /// The store has the piece, or never will.
     pub(super) fn droppable(&mut self, piece: Piece) {
         if let Some(entry) = self.entries.get_mut(&piece) {
+            self.undroppable -= if entry.droppable { 0 } else { entry.bytes.len() };
             entry.droppable = true;
         }
+    }
+
+    /// Bytes of the pieces on their way to the store.
+    pub(super) fn undroppable_bytes(&self) -> usize {
+        self.undroppable
     }
 
     pub(super) fn has(&self, piece: Piece) -> bool {
@@ -66,7 +74,8 @@ impl Cache {
     }
 
     pub(super) fn check(&self) {
-        assert_eq!(self.bytes, self.entries.values().map(|entry| entry.bytes.len()).sum::<usize>());
+        let sum = |kept: fn(&&Entry) -> bool| self.entries.values().filter(kept).map(|entry| entry.bytes.len()).sum();
+        assert_eq!((self.bytes, self.undroppable), (sum(|_| true), sum(|entry| !entry.droppable)));
     }
 }
 

@@ -190,6 +190,11 @@ impl Content {
         self.cache.droppable(piece);
     }
 
+    /// More may be begun for web seeds: not too much is begun, or on its way to the store.
+    pub(super) fn has_room(&self, limits: &Limits) -> bool {
+        self.pieces.partial_bytes() + self.cache.undroppable_bytes() < limits.web_unstored_bytes_max
+    }
+
     // ---- reading
 
     /// Kept, and not in memory.

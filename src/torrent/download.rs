@@ -140,7 +140,14 @@ impl Torrent {
             return if peer.waste > limit { Err("it sends data that nobody asked for") } else { Ok(()) };
         }
         peer.delivered(now, data.len(), asked_at.unwrap_or(now), self.span, &self.limits);
-        let Some(block) = block else { return Ok(()) };
+        if let Some(block) = block {
+            self.taken_in(now, block, received);
+        }
+        if self.peers.contains_key(&link) { Ok(()) } else { Err("") }
+    }
+
+    /// A block was taken in: what follows from it.
+    pub(super) fn taken_in(&mut self, now: Moment, block: Block, received: Received) {
         match received {
             Received::Unwanted => {}
             Received::Block { cancel } => self.cancel(now, block, &cancel),
@@ -154,7 +161,6 @@ impl Torrent {
                 self.corrupt(now, block, liar, failures);
             }
         }
-        if self.peers.contains_key(&link) { Ok(()) } else { Err("") }
     }
 
     fn verified(&mut self, now: Moment, block: Block, bytes: Vec<u8>) {
@@ -214,6 +220,8 @@ impl Torrent {
                 peer.send(&Message::Cancel(request));
                 peer.cancelled.insert(block, now);
                 self.dirty.insert(*link);
+            } else {
+                self.web.stir();
             }
         }
     }
@@ -235,6 +243,7 @@ impl Torrent {
     pub(super) fn take_all_back(&mut self, now: Moment) {
         let links: Vec<LinkId> = self.peers.keys().copied().collect();
         links.into_iter().for_each(|link| self.take_back(now, link, |_| false));
+        self.cancel_streams(None);
     }
 
     /// After a jump to what is not there: all requests make way for it, and are made again behind it.
@@ -248,6 +257,7 @@ impl Torrent {
         }
         let links: Vec<LinkId> = self.peers.keys().copied().collect();
         links.into_iter().for_each(|link| self.take_back(now, link, |block| wanted.contains(&block.piece)));
+        self.cancel_unwanted_streams(&wanted);
         self.dirty.extend(self.peers.keys());
     }
 

@@ -3,6 +3,7 @@
 //! Invariant: `interested` and `unchoke` only ever answer a message of the peer, because webtorrent.js loses them when
 //! they come before its handlers run (protocol.md §3.3).
 
+use super::links::Verdict;
 use super::{Drop, Phase, Torrent};
 use crate::geometry::Piece;
 use crate::ids::LinkId;
@@ -29,6 +30,7 @@ impl Torrent {
     pub fn data(&mut self, now: Moment, link: LinkId, bytes: &[u8]) {
         let Some(peer) = self.peers.get_mut(&link) else { return };
         peer.heard_at = now;
+        peer.in_doubt = false;
         self.dirty.insert(link);
         let mut decoder = std::mem::take(&mut peer.decoder);
         let mut input = bytes;
@@ -97,7 +99,11 @@ impl Torrent {
 
     /// Bans the peer that is, or was, at the end of a link and is proven to lie, for the session.
     pub(super) fn ban(&mut self, link: LinkId) {
+        if self.ban_web_seed(link) {
+            return;
+        }
         let Some(liar) = self.bans.ban(link) else { return };
+        self.judged.push((link, Verdict::Liar));
         let links: Vec<LinkId> =
             self.peers.values().filter(|peer| peer.peer_id() == Some(liar)).map(|peer| peer.link).collect();
         links.into_iter().for_each(|link| self.drop_peer(link, "it sent data that fails its hash"));
@@ -177,29 +183,6 @@ impl Torrent {
         let (torrent, peer_id) = (self.id, handshake.peer_id);
         self.outbox.push(Output::Tell(Event::PeerJoined { torrent, link, peer_id }));
         Ok(())
-    }
-
-    /// Two links to one peer: both sides keep the one that the larger id offered. Of two that the same side offered,
-    /// that side closes the newer (protocol.md §3.11).
-    fn resolve_duplicate(&mut self, link: LinkId, handshake: &Handshake) -> Result<(), Drop> {
-        const REASON: Drop = "it is connected already";
-        let same = |peer: &&Peer| peer.link != link && peer.peer_id() == Some(handshake.peer_id);
-        let Some(other) = self.peers.values().find(same).map(|peer| (peer.link, peer.offered_by_us)) else {
-            return Ok(());
-        };
-        let offered_by_us = self.peers.get(&link).is_some_and(|peer| peer.offered_by_us);
-        let ours_stays = self.peer_id > handshake.peer_id;
-        match (offered_by_us, other.1) {
-            (true, true) => Err(REASON),
-            // webtorrent.js knows us by another id at each tracker, and would keep both.
-            (false, false) if !handshake.peer_id.0.starts_with(b"-SR") => Err(REASON),
-            (false, false) => Ok(()),
-            (new_is_ours, _) if new_is_ours == ours_stays => {
-                self.drop_peer(other.0, REASON);
-                Ok(())
-            }
-            _ => Err(REASON),
-        }
     }
 
     /// Says what we have, in the one message for it. Nothing while the metadata is unknown.

@@ -9,11 +9,13 @@ mod content;
 mod download;
 mod exchange;
 mod extended;
+mod links;
 mod play;
 mod read;
 mod resolve;
 mod superseed;
 mod upload;
+mod web;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +24,12 @@ use std::time::Duration;
 
 use bans::Bans;
 use content::Content;
+pub use links::Verdict;
 use play::Play;
 use read::Read;
 use resolve::Resolver;
 use superseed::SuperSeed;
+use web::Web;
 use wishes::Wants;
 
 use crate::choker::Choker;
@@ -51,7 +55,7 @@ pub struct Torrent {
     phase: Phase,
     /// For the metadata, once it comes from peers.
     trackers: Vec<String>,
-    web_seeds: Vec<String>,
+    web: Web,
     /// What the store claims, until the metadata says how to read it.
     claimed: Option<Vec<u8>>,
     peers: BTreeMap<LinkId, Peer>,
@@ -77,6 +81,7 @@ pub struct Torrent {
     wasted: u64,
     outbox: Vec<Output>,
     closed: Vec<LinkId>,
+    judged: Vec<(LinkId, Verdict)>,
 }
 
 #[derive(Debug)]
@@ -108,8 +113,6 @@ pub struct Seedling {
     pub peer_id: PeerId,
     /// Announced in magnets and metadata.
     pub trackers: Vec<String>,
-    /// Announced in magnets and metadata.
-    pub web_seeds: Vec<String>,
     /// Drawn: makes the order of rare pieces differ between peers, and decides who is lucky.
     pub shuffle: u32,
 }
@@ -125,7 +128,7 @@ impl Torrent {
             shuffle: seedling.shuffle,
             phase: Phase::Resolving(Resolver::new(seedling.info_hash)),
             trackers: seedling.trackers,
-            web_seeds: seedling.web_seeds,
+            web: Web::default(),
             claimed: None,
             peers: BTreeMap::new(),
             choker: Choker::new(seedling.shuffle, limits),
@@ -144,6 +147,7 @@ impl Torrent {
             wasted: 0,
             outbox: Vec::new(),
             closed: Vec::new(),
+            judged: Vec::new(),
         }
     }
 
@@ -190,6 +194,7 @@ impl Torrent {
         self.upload_only = start == Start::Seed;
         self.outbox.push(Output::Tell(Event::Ready(self.id)));
         self.learn_pieces(now);
+        self.learn_layout();
         for (play, file) in std::mem::take(&mut self.early_plays) {
             self.play(now, play, file);
         }
@@ -219,11 +224,6 @@ impl Torrent {
         if !self.trackers.contains(&url) {
             self.trackers.push(url);
         }
-    }
-
-    /// Announced in magnets and metadata.
-    pub fn web_seeds(&self) -> &[String] {
-        &self.web_seeds
     }
 
     /// Every piece is verified.
@@ -265,6 +265,7 @@ impl Torrent {
             upload_speed: self.up.per_second(now),
             wasted: self.wasted,
             peers: self.peers.values().filter_map(|peer| peer_stats(peer, now)).collect(),
+            web_seeds: self.web_seed_stats(now),
             ..Stats::default()
         };
         if let Some(content) = self.content() {
@@ -285,6 +286,7 @@ impl Torrent {
 
     /// What an earlier session left of the content.
     pub fn store_opened(&mut self, now: Moment, info: Option<&[u8]>, have: Option<&[u8]>) {
+        self.web.open();
         match &mut self.phase {
             Phase::Sharing(content) => content.claim(have.unwrap_or_default()),
             Phase::Resolving(_) => {
@@ -300,7 +302,7 @@ impl Torrent {
         if crate::hash::sha1(&info) != self.info_hash.0 {
             return;
         }
-        match Metainfo::from_info(info, self.trackers.clone(), self.web_seeds.clone()) {
+        match Metainfo::from_info(info, self.trackers.clone(), self.web_seeds()) {
             Ok(metainfo) => self.begin(now, metainfo, Start::Empty),
             Err(error) => {
                 let (torrent, message) = (self.id, format!("The torrent's own description is unusable: {error}."));
@@ -486,6 +488,7 @@ impl Torrent {
         let wishes = wishes::wishes(content, wants);
         if wishes != content.wishes {
             content.wishes = wishes;
+            self.web.stir();
             self.dirty.extend(self.peers.keys());
         }
     }
@@ -499,6 +502,7 @@ impl Torrent {
         self.pass_over_slow_sources(now);
         // A player that does not move may be paused by now.
         self.moved |= !self.plays.is_empty();
+        self.tick_web(now);
         if let Phase::Resolving(resolver) = &mut self.phase {
             resolver.expire(now, &self.limits);
             self.request_metadata(now);
@@ -521,6 +525,7 @@ impl Torrent {
                 self.outbox.push(Output::Do(Action::Send { link, bytes }));
             }
         }
+        self.fetch_more(now);
     }
 
     /// The next link to look at, in a round that begins after the one for which a piece was loaded last.
@@ -538,6 +543,7 @@ impl Torrent {
     pub fn check(&self) {
         let Some(content) = self.content() else { return };
         content.check();
+        self.check_web();
         for peer in self.peers.values() {
             assert!(peer.uploads.len() <= self.limits.request_queue_max);
             assert!(content.pieces.outstanding(peer.link) <= self.limits.request_queue_max);

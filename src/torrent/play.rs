@@ -14,6 +14,9 @@ use crate::media::{Demand, Media, MediaError, Segment};
 use crate::output::{Action, Event, Output};
 use crate::time::Moment;
 
+/// A player with less than this ahead will soon stand still.
+const STARVING: Duration = Duration::from_secs(1);
+
 /// Where a play stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -200,6 +203,15 @@ impl Play {
 
     fn in_content(&self, range: &Range<u64>) -> Range<u64> {
         self.file.start + range.start..self.file.start + range.end
+    }
+
+    /// The player stands still, or will in a moment, for want of bytes.
+    pub(super) fn is_starving(&self) -> bool {
+        match self.phase {
+            Phase::Opening => true,
+            Phase::Flowing => self.handed_to <= self.position + STARVING,
+            Phase::Choosing | Phase::Ended | Phase::Failed => false,
+        }
     }
 
     /// Content bytes without which nothing goes on.

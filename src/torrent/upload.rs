@@ -3,6 +3,7 @@
 //! Invariant: every request ends as a block or, where the fast extension is on, a reject: webtorrent.js drops a peer
 //! that leaves one unanswered for 30 s (protocol.md §3.4).
 
+use super::links::Verdict;
 use super::{Drop, Phase, Torrent};
 use crate::geometry::BLOCK_LENGTH;
 use crate::ids::LinkId;
@@ -119,8 +120,9 @@ impl Torrent {
         {
             return Err("it does not read what it is sent");
         }
-        if complete && crowded && peer.is_seed() {
-            return Err("both have everything, and others are waiting");
+        if complete && peer.is_seed() && (crowded || now.since(peer.active_at) >= limits.seed_pair_life) {
+            self.judged.push((link, Verdict::FellowSeed));
+            return Err("both have everything");
         }
         if peer.handshake.is_some() && now.since(peer.sent_at) >= limits.keep_alive && !peer.has_outgoing() {
             peer.send(&Message::KeepAlive);

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::allowance::Allowance;
 use crate::ids::{InfoHash, PeerId, SocketId};
 use crate::limits::Limits;
 use crate::rng::Rng;
@@ -33,6 +34,8 @@ struct Membership {
     others: u32,
     answered: bool,
     failed: bool,
+    /// Remote offers that we take from here.
+    allowance: Allowance,
 }
 
 /// What an announce should say.
@@ -115,6 +118,7 @@ impl Session {
             others: 0,
             answered: false,
             failed: false,
+            allowance: Allowance::new(now, limits),
         });
     }
 
@@ -166,11 +170,28 @@ impl Session {
         let most = limits.reconnect_min.saturating_mul(1 << self.failures.min(10)).min(limits.reconnect_max);
         let wait = limits.reconnect_min / 2 + most.mul_f64(rng.fraction());
         self.failures += 1;
-        self.connection = Connection::Closed(now + wait);
+        self.disconnect(now + wait, rng);
+    }
+
+    /// The way to the tracker may have changed: connected anew within `network_jitter`. The socket to close.
+    pub fn reconnect(&mut self, now: Moment, limits: &Limits, rng: &mut Rng) -> Option<SocketId> {
+        let socket = self.any_socket();
+        self.failures = 0;
+        self.disconnect(now + limits.network_jitter.mul_f64(rng.fraction()), rng);
+        socket
+    }
+
+    fn disconnect(&mut self, connect_at: Moment, rng: &mut Rng) {
+        self.connection = Connection::Closed(connect_at);
         self.peer_id = draw_peer_id(rng);
         for member in self.members.values_mut() {
             (member.due, member.started, member.answered) = (None, false, false);
         }
+    }
+
+    /// May one more offer that came by this tracker be answered?
+    pub fn admits_offer(&mut self, info_hash: InfoHash, now: Moment, limits: &Limits) -> bool {
+        self.members.get_mut(&info_hash).is_some_and(|member| member.allowance.admit(now, limits))
     }
 
     // ---- announcing
@@ -287,6 +308,29 @@ mod tests {
         assert_eq!(session.due(HASH, Moment(6), true), Some(Due { first: false, completes: true, since: Moment(6) }));
         session.announced(HASH, Moment(6), true, &limits, &mut rng);
         assert_eq!(session.due(HASH, Moment(7), true), None);
+    }
+
+    #[test]
+    fn after_a_change_of_the_network_it_is_connected_within_a_second() {
+        let (mut session, limits, mut rng) = session();
+        for round in 0..6 {
+            session.connecting(SocketId(round));
+            session.closed(Moment(0), &limits, &mut rng);
+        }
+        assert_eq!(session.reconnect(Moment(7), &limits, &mut rng), None);
+        assert!(session.connect_at().unwrap() <= Moment(7) + limits.network_jitter);
+        session.connecting(SOCKET);
+        session.opened(Moment(8));
+        let id = session.peer_id();
+        assert_eq!(session.reconnect(Moment(9), &limits, &mut rng), Some(SOCKET));
+        assert_ne!(session.peer_id(), id);
+        assert_eq!(session.due_at(HASH), None);
+        session.connecting(SocketId(9));
+        session.closed(Moment(10), &limits, &mut rng);
+        assert!(
+            session.connect_at().unwrap().since(Moment(10)) <= limits.reconnect_min * 2,
+            "it begins to double anew"
+        );
     }
 
     #[test]

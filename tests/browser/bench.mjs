@@ -7,16 +7,19 @@ import { parseArgs } from "node:util";
 import { bars, bestChannel, median, rounded } from "./bench/bars.mjs";
 import { channel, swarmreel, webtorrent } from "./bench/contenders.mjs";
 import { play, transfer } from "./bench/measure.mjs";
+import { fourLeechers, twoSeeders } from "./bench/swarms.mjs";
 import { media, randomMegabytes } from "./lib/media.mjs";
 
-const HELP = `usage: node bench.mjs [--runs N] [--quick] [--only NAME[,NAME]] [--megabytes N] [--large N]
+const HELP = `usage: node bench.mjs [--runs N] [--quick] [--only NAMES] [--rows NAMES] [--megabytes N] [--large N]
   --runs N        rounds; the medians are printed (default 5)
   --quick         one round of 30 MB, and no large torrent
   --only NAMES    of swarmreel, webtorrent, channel-16k, channel-64k, channel-256k
+  --rows NAMES    of transfer, play, two-seeders, four-leechers (default: all)
   --megabytes N   the size of the torrent (default 100)
   --large N       the size of the large torrent that memory is compared with, in MB (default 1000; 0: none)`;
 
 /** @typedef {import("./bench/contenders.mjs").Contender} Contender */
+/** @typedef {import("./lib/media.mjs").Fixture} Fixture */
 /** @typedef {Record<string, number>} Sample */
 /** @typedef {Map<string, Record<string, number[]>>} Samples by contender, then by measure */
 
@@ -28,6 +31,7 @@ function options() {
       runs: { type: "string" },
       quick: { type: "boolean", default: false },
       only: { type: "string" },
+      rows: { type: "string" },
       megabytes: { type: "string" },
       large: { type: "string" },
       help: { type: "boolean", default: false },
@@ -36,9 +40,13 @@ function options() {
   const number = (/** @type {string | undefined} */ text, /** @type {number} */ otherwise) =>
     text === undefined ? otherwise : Number(text);
   const names = values.only?.split(",");
+  const rows = values.rows?.split(",") ?? Object.keys(ROWS);
+  const unknown = rows.find((row) => !(row in ROWS));
+  if (unknown !== undefined) throw new Error(`There is no row “${unknown}”: ${Object.keys(ROWS).join(", ")}.`);
   return {
     help: values.help,
     runs: number(values.runs, values.quick ? 1 : 5),
+    rows,
     megabytes: number(values.megabytes, values.quick ? 30 : 100),
     large: number(values.large, values.quick ? 0 : 1000),
     contenders: CONTENDERS.filter(({ name }) => names?.includes(name) ?? true),
@@ -57,29 +65,44 @@ function record(samples, name, sample) {
   samples.set(name, rows);
 }
 
-/** @param {string} what @param {Contender} contender @param {() => Promise<object>} run @returns {Promise<Sample>} */
+/**
+ * @param {string} what
+ * @param {Contender} contender
+ * @param {() => Promise<object> | undefined} run
+ * @returns {Promise<Sample | undefined>} nothing where the contender can't take part
+ */
 async function measured(what, contender, run) {
+  const running = run();
+  if (!running) return undefined;
   process.stderr.write(`${what} ${contender.name}: `);
-  const sample = /** @type {Sample} */ (await run());
+  const sample = /** @type {Sample} */ (await running);
   const line = Object.entries(sample).map(([measure, value]) => `${measure} ${rounded(value)}`);
   process.stderr.write(`${line.join(", ")}\n`);
   return sample;
 }
+
+/**
+ * What is measured of each contender in a round, by the row's name; undefined where it can't take part.
+ * @type {Record<string, (contender: Contender, file: Fixture, film: Fixture) => Promise<object> | undefined>}
+ */
+const ROWS = {
+  transfer: (contender, file) => transfer(contender, file),
+  play: (contender, _, film) => (contender.plays ? play(contender, film) : undefined),
+  "two-seeders": (contender, file) => (contender.camp ? twoSeeders(contender, file) : undefined),
+  "four-leechers": (contender, file) => (contender.camp ? fourLeechers(contender, file) : undefined),
+};
 
 /** One round: everyone once. @param {Samples} samples @param {ReturnType<typeof options>} plan @param {number} round */
 async function playRound(samples, plan, round) {
   const file = await randomMegabytes(plan.megabytes);
   const film = await media("big-moov-first.mp4");
   const turn = round % plan.contenders.length;
-  for (const contender of [...plan.contenders.slice(turn), ...plan.contenders.slice(0, turn)]) {
-    record(
-      samples,
-      contender.name,
-      await measured(`[${round + 1}/${plan.runs}] transfer`, contender, () => transfer(contender, file)),
-    );
-    if (!contender.plays) continue;
-    const shown = await measured(`[${round + 1}/${plan.runs}] play`, contender, () => play(contender, film));
-    record(samples, contender.name, shown);
+  for (const row of plan.rows) {
+    for (const contender of [...plan.contenders.slice(turn), ...plan.contenders.slice(0, turn)]) {
+      const run = () => ROWS[row](contender, file, film);
+      const sample = await measured(`[${round + 1}/${plan.runs}] ${row}`, contender, run);
+      if (sample) record(samples, contender.name, sample);
+    }
   }
 }
 
@@ -93,6 +116,7 @@ async function weighLarge(samples, plan) {
   const file = await randomMegabytes(plan.large);
   for (const contender of plan.contenders.filter(({ plays }) => plays)) {
     const sample = await measured(`${plan.large} MB`, contender, () => transfer(contender, file));
+    if (!sample) continue;
     record(samples, contender.name, {
       largePeakMegabytes: sample.peakMegabytes,
       largeMedianMegabytes: sample.medianMegabytes,

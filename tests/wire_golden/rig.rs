@@ -91,7 +91,6 @@ impl Rig {
             info_hash: metainfo().info_hash,
             peer_id: PeerId(*b"-SR0100-golden-bench"),
             trackers: Vec::new(),
-            web_seeds: Vec::new(),
             shuffle: 0,
         };
         Self {

@@ -294,7 +294,8 @@ function render() {
   stage.update(current, words);
   share.update(linksOf(current), current.origin === "shared");
   files.update(current);
-  peers.update(current.stats?.peers ?? [], current.origin === "shared" ? "viewer" : "peer");
+  const { stats } = current;
+  peers.update(stats?.peers ?? [], stats?.webSeeds ?? [], current.origin === "shared" ? "viewer" : "peer");
 }
 
 /** @param {Item} item */

@@ -3,8 +3,8 @@
 
 /** What the page says. A body with `call` is a wish, answered by one `reply` or `refused`. Times are seconds. */
 export interface FromPage {
-  addText: { call: number; text: string; trackers: string[] };
-  addTorrent: { call: number; bytes: Uint8Array; trackers: string[] };
+  addText: { call: number; text: string; trackers: string[]; webSeeds: string[] };
+  addTorrent: { call: number; bytes: Uint8Array; trackers: string[]; webSeeds: string[] };
   seed: { call: number; files: { path: string[]; file: File }[]; options: SeedOptions; trackers: string[] };
   remove: { call: number; torrent: number; forget: boolean };
   play: { call: number; torrent: number; file: number };
@@ -18,6 +18,8 @@ export interface FromPage {
   position: { play: number; time: number; bufferedTo: number };
   seek: { play: number; to: number };
 
+  networkChanged: {};
+
   channel: { link: number; channel: RTCDataChannel };
   spare: { channel: RTCDataChannel };
   spareTaken: { link: number };
@@ -25,12 +27,14 @@ export interface FromPage {
   linkOpened: { link: number };
   linkData: { link: number; bytes: Uint8Array };
   linkBuffered: { link: number; buffered: number };
+  /** ICE gets no answers from the other side for now, or gets them again. */
+  linkReachable: { link: number; reachable: boolean };
   linkClosed: { link: number };
   offerReady: { link: number; sdp: string };
   answerReady: { link: number; sdp: string };
 
   /** Heard by worker.js alone, first of all. */
-  start: { trackers: string[]; persistent: boolean };
+  start: { trackers: string[]; persistent: boolean; relayOnly: boolean };
 }
 
 /** What may be chosen about a new torrent. */
@@ -38,6 +42,7 @@ export interface SeedOptions {
   name?: string;
   pieceLength?: number;
   comment?: string;
+  webSeeds: string[];
   superSeed?: boolean;
 }
 
@@ -113,6 +118,16 @@ export interface Stats {
   trackers: number;
   connecting: number;
   peers: Peer[];
+  webSeeds: WebSeed[];
+}
+
+/** A web seed's numbers. */
+export interface WebSeed {
+  url: string;
+  /** `resting`: it failed, and is tried again later; `off`: it sent wrong data, or this page may not fetch from it. */
+  state: "idle" | "fetching" | "resting" | "off";
+  downloaded: number;
+  downloadSpeed: number;
 }
 
 /** A peer's numbers. */

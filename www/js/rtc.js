@@ -9,8 +9,11 @@ import { Forwarder } from "./forwarder.js";
 
 /** No description waits longer for candidates than this, ms: dead interfaces make browsers gather for 40 s. */
 const GATHERING_MAX = 5000;
-/** After the first public address the others get this long, ms. */
+/** After the first address that strangers can reach, the others get this long, ms. */
 const GATHERING_AFTER_PUBLIC = 1000;
+
+/** An offer made ahead that is older than this is made anew, ms: the machine may have slept, or moved. */
+const SPARE_LIFE = 600_000;
 
 /** After an offer made ahead has been taken, the next is made this much later, ms: those in demand come first. */
 const SPARE_DELAY = 5000;
@@ -25,6 +28,9 @@ class Connection {
   forwarder;
   /** Our description, candidates gathered. @type {Promise<string> | undefined} */
   description;
+  /** ICE has lost the other side, which may come back. */
+  isLost = false;
+  madeAt = Date.now();
 
   /** @param {RTCPeerConnection} pc */
   constructor(pc) {
@@ -52,11 +58,11 @@ export class Connections {
 
   /**
    * @param {Tell} tell
-   * @param {{ iceServers: RTCIceServer[], bufferLow: number, transferChannels: boolean }} options
+   * @param {{ rtc: RTCConfiguration, bufferLow: number, transferChannels: boolean }} options
    */
   constructor(tell, options) {
     this.#tell = tell;
-    this.#options = options;
+    this.#options = { ...options, rtc: onlyRelaysIfAsked(options.rtc) };
   }
 
   /** Makes an offer ahead, so that the next torrent need not wait for its candidates. */
@@ -66,6 +72,13 @@ export class Connections {
     } catch {
       // Then whoever needs a connection finds out, and says so.
     }
+  }
+
+  /** The network has changed: an offer made ahead names addresses of the old one. */
+  renew() {
+    if (!this.#spare) return;
+    this.#spare.pc.close();
+    this.warmUp();
   }
 
   /** @param {{ link: number }} message */
@@ -133,13 +146,20 @@ export class Connections {
   }
 
   #connect() {
-    const connection = new Connection(new RTCPeerConnection({ iceServers: this.#options.iceServers }));
-    connection.pc.onconnectionstatechange = () => {
-      // `disconnected` heals, or turns into `failed`.
-      const isOver = ["failed", "closed"].includes(connection.pc.connectionState);
-      if (isOver && connection.link !== undefined && this.#links.has(connection.link)) this.#fail(connection.link);
-    };
+    const connection = new Connection(new RTCPeerConnection(this.#options.rtc));
+    connection.pc.onconnectionstatechange = () => this.#heed(connection);
     return connection;
+  }
+
+  /** @param {Connection} connection whose state has changed */
+  #heed(connection) {
+    const { link, pc } = connection;
+    if (link === undefined || !this.#links.has(link)) return;
+    if (["failed", "closed"].includes(pc.connectionState)) return this.#fail(link);
+    // `disconnected` heals, or turns into `failed`.
+    const isLost = pc.connectionState === "disconnected";
+    if (isLost !== connection.isLost) this.#tell("linkReachable", { link, reachable: !isLost });
+    connection.isLost = isLost;
   }
 
   /** @param {number} [link] */
@@ -155,7 +175,8 @@ export class Connections {
     const spare = this.#spare;
     this.#spare = undefined;
     if (spare) this.#nextSpare = setTimeout(() => this.warmUp(), SPARE_DELAY);
-    return spare;
+    if (!spare || Date.now() - spare.madeAt < SPARE_LIFE) return spare;
+    spare.pc.close();
   }
 
   /**
@@ -205,6 +226,20 @@ export class Connections {
 }
 
 /**
+ * Who connects by relays only asks no STUN server where it is.
+ * @param {RTCConfiguration} configuration
+ * @returns {RTCConfiguration}
+ */
+function onlyRelaysIfAsked(configuration) {
+  if (configuration.iceTransportPolicy !== "relay") return configuration;
+  const relays = (configuration.iceServers ?? []).map((server) => ({
+    ...server,
+    urls: [server.urls].flat().filter((url) => /^turns?:/i.test(url)),
+  }));
+  return { ...configuration, iceServers: relays.filter(({ urls }) => urls.length > 0) };
+}
+
+/**
  * Waits until the local description lists all candidates worth waiting for; the protocol has no way to send more.
  * @param {RTCPeerConnection} pc
  * @returns {Promise<string>} the description
@@ -223,7 +258,7 @@ function gathered(pc) {
     timers.push(setTimeout(finish, GATHERING_MAX));
     pc.onicecandidate = ({ candidate }) => {
       if (!candidate) finish();
-      else if (candidate.type === "srflx") timers.push(setTimeout(finish, GATHERING_AFTER_PUBLIC));
+      else if (candidate.type === "srflx" || candidate.type === "relay") timers.push(setTimeout(finish, GATHERING_AFTER_PUBLIC));
     };
     pc.onicegatheringstatechange = () => pc.iceGatheringState === "complete" && finish();
     if (pc.iceGatheringState === "complete") finish();

@@ -11,6 +11,7 @@
 import { Connections } from "./rtc.js";
 import { Engine } from "./engine.js";
 import { SwarmreelError } from "./error.js";
+import { Network } from "./network.js";
 import { Torrent, TorrentFile } from "./torrent.js";
 
 export { SwarmreelError, Torrent, TorrentFile };
@@ -23,6 +24,8 @@ export { SwarmreelError, Torrent, TorrentFile };
  * @typedef {object} Options
  * @property {string[]} [trackers] `ws:` or `wss:` URLs; by default the page's own host
  * @property {RTCIceServer[]} [iceServers] by default those of `/config.json`
+ * @property {RTCIceTransportPolicy} [iceTransportPolicy] `relay`: connect by TURN servers only, so that no peer and no
+ *   tracker's user learns this machine's address
  * @property {"opfs" | "memory"} [storage] where pieces are kept; `opfs` (the default) where the browser has it
  * @property {boolean} [transferChannels] `false` keeps data channels on the page, as browsers that can't move them do
  */
@@ -33,9 +36,15 @@ export { SwarmreelError, Torrent, TorrentFile };
  * @property {string[]} [trackers] besides the client's
  * @property {number} [pieceLength] bytes, a power of two from 16 KiB to 32 MiB
  * @property {string} [comment]
+ * @property {string[]} [webSeeds] `http:` or `https:` addresses where the same files lie (BEP 19); the torrent names them
  * @property {boolean} [superSeed] shows each peer one piece at a time until somebody has each (BEP 16): the first copy
  *   then costs hardly more upload than its size
  * @property {(fraction: number) => void} [onProgress] told how much has been hashed, 0 to 1
+ */
+
+/**
+ * @typedef {object} AddOptions
+ * @property {string[]} [webSeeds] web servers to fetch from besides those that the source names (BEP 19)
  */
 
 /** One peer, in a worker of its own. */
@@ -44,6 +53,10 @@ export class Swarmreel {
   #engine;
   /** @type {Connections | undefined} */
   #connections;
+  #network = new Network(() => {
+    this.#connections?.renew();
+    this.#engine.tell("networkChanged", {});
+  });
   /** @type {Map<number, Torrent>} */
   #torrents = new Map();
   /** @type {Map<number, { torrent: Torrent, player: import("./player.js").Player }>} */
@@ -63,14 +76,16 @@ export class Swarmreel {
     }
     const trackers = options.trackers ?? [ownTracker()];
     const persistent = (options.storage ?? "opfs") === "opfs";
+    const { iceTransportPolicy = "all", transferChannels = true } = options;
     const client = new Swarmreel(trackers);
     const [iceServers, { bufferLow }] = await Promise.all([
       options.iceServers ?? configuredIceServers(),
-      client.#engine.start({ trackers, persistent }),
+      client.#engine.start({ trackers, persistent, relayOnly: iceTransportPolicy === "relay" }),
     ]);
-    const transferChannels = options.transferChannels ?? true;
-    client.#connections = new Connections(client.#engine.tell, { iceServers, bufferLow, transferChannels });
+    const rtc = { iceServers, iceTransportPolicy };
+    client.#connections = new Connections(client.#engine.tell, { rtc, bufferLow, transferChannels });
     client.#connections.warmUp();
+    client.#network.watch();
     addEventListener("pagehide", client.#leave);
     return client;
   }
@@ -90,15 +105,18 @@ export class Swarmreel {
    * Joins a swarm. A torrent that is there already is returned again.
    * @param {string | ArrayBuffer | Uint8Array | Blob} source a magnet link, an info hash (40 hex digits or 32 of
    *   base32), or a `.torrent` file
+   * @param {AddOptions} [options]
    * @returns {Promise<Torrent>}
    */
-  async add(source) {
+  async add(source, { webSeeds = [] } = {}) {
     const addedAt = performance.now();
     const accept = (/** @type {Reply} */ reply) => this.#torrent(reply, addedAt);
     const trackers = this.#trackers;
-    if (typeof source === "string") return this.#engine.ask("addText", { text: source.trim(), trackers }, accept);
+    if (typeof source === "string") {
+      return this.#engine.ask("addText", { text: source.trim(), trackers, webSeeds }, accept);
+    }
     const bytes = await bytesOf(source);
-    return this.#engine.ask("addTorrent", { bytes, trackers }, accept, { transfer: [bytes.buffer] });
+    return this.#engine.ask("addTorrent", { bytes, trackers, webSeeds }, accept, { transfer: [bytes.buffer] });
   }
 
   /**
@@ -107,14 +125,15 @@ export class Swarmreel {
    * @param {SeedOptions} [options]
    * @returns {Promise<Torrent>}
    */
-  async seed(files, { name, trackers = [], pieceLength, comment, superSeed = false, onProgress } = {}) {
+  async seed(files, options = {}) {
+    const { name, trackers = [], webSeeds = [], pieceLength, comment, superSeed = false, onProgress } = options;
     const list = files instanceof File ? [files] : Array.from(files ?? []);
     if (!list.every((file) => file instanceof File)) {
       throw new SwarmreelError("bad-seed", "Only files can be shared.");
     }
     const body = {
       files: list.map((file) => ({ file, path: (file.webkitRelativePath || file.name).split("/") })),
-      options: { name, pieceLength, comment, superSeed },
+      options: { name, pieceLength, comment, superSeed, webSeeds },
       trackers: [...this.#trackers, ...trackers],
     };
     const accept = (/** @type {Reply} */ reply) => this.#torrent(reply, performance.now());
@@ -155,6 +174,7 @@ export class Swarmreel {
 
   /** @param {SwarmreelError} error */
   #end(error) {
+    this.#network.end();
     this.#connections?.end();
     for (const { player } of [...this.#plays.values()]) player.close(error);
     for (const { reader } of [...this.#reads.values()]) reader.fail(error);

@@ -9,6 +9,7 @@ import { typeOf } from "./types.js";
 /** @typedef {import("./protocol.js").Ready} Ready */
 /** @typedef {import("./protocol.js").Stats} WireStats */
 /** @typedef {import("./protocol.js").Peer} Peer */
+/** @typedef {import("./protocol.js").WebSeed} WebSeed */
 /** @typedef {"metadata" | "downloading" | "seeding" | "removed" | "failed"} State */
 
 /**
@@ -21,6 +22,7 @@ import { typeOf } from "./types.js";
  * @property {number} uploadSpeed bytes per second
  * @property {number} wasted bytes received for nothing
  * @property {Peer[]} peers
+ * @property {WebSeed[]} webSeeds
  * @property {number} connecting connections being negotiated
  * @property {{ working: number, total: number }} trackers
  * @property {number | null} timeToFirstFrame milliseconds from `add` to the first frame on the screen, or sound
@@ -102,6 +104,7 @@ export class Torrent extends EventTarget {
       uploadSpeed: this.#stats?.uploadSpeed ?? 0,
       wasted: this.#stats?.wasted ?? 0,
       peers: this.#stats?.peers ?? [],
+      webSeeds: this.#stats?.webSeeds ?? [],
       connecting: this.#stats?.connecting ?? 0,
       trackers: { working: trackersWorking, total: trackers },
       timeToFirstFrame: this.#timeToFirstFrame,

@@ -40,8 +40,8 @@ scope.addEventListener("unhandledrejection", (event) => {
  */
 function heed(engine, message) {
   if (!message.start) return engine.receive(message);
-  const { trackers, persistent } = message.start;
+  const { trackers, persistent, relayOnly } = message.start;
   const seed = crypto.getRandomValues(new Uint8Array(32));
-  const bufferLow = engine.start(seed, trackers, persistent);
+  const bufferLow = engine.start(seed, trackers, persistent, relayOnly);
   scope.postMessage([{ started: { bufferLow } }]);
 }

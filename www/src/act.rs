@@ -38,6 +38,9 @@ impl Driver {
             Action::Send { link, bytes } => self.send(link, &bytes),
             Action::CloseLink(link) => self.close_link(link),
 
+            Action::Fetch { fetch, url, range } => self.fetches.begin(fetch, &url, range),
+            Action::CancelFetch(fetch) => self.fetches.cancel(fetch),
+
             Action::OpenStore { torrent, info_hash } => self.stores.begin(torrent, info_hash),
             Action::SizeStore { torrent, .. } | Action::Store { torrent, .. } if self.stores.is_opening(torrent) => {
                 self.stores.postpone(torrent, action);

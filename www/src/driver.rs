@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gloo_timers::callback::{Interval, Timeout};
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{ArrayBuffer, Date, Uint8Array};
 use swarmreel::engine::{Engine, Input, Limits, Output};
 use swarmreel::ids::{LinkId, TorrentId};
 use swarmreel::time::Moment;
@@ -17,6 +17,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessagePort, Performance};
 
 use crate::facts;
+use crate::fetch::Fetches;
 use crate::link::Links;
 use crate::protocol::Outbox;
 use crate::socket::Sockets;
@@ -40,6 +41,7 @@ pub(crate) struct Driver {
     pub(crate) limits: Limits,
     pub(crate) sockets: Sockets,
     pub(crate) links: Links,
+    pub(crate) fetches: Fetches,
     pub(crate) stores: Stores,
     pub(crate) outbox: Outbox,
     pub(crate) torrents: BTreeSet<TorrentId>,
@@ -53,15 +55,16 @@ pub(crate) struct Driver {
 }
 
 /// Starts the worker's engine. The limit is what `Limits::link_buffer_low` says.
-pub(crate) fn start(seed: [u8; 32], trackers: &[String], persistent: bool) -> usize {
+pub(crate) fn start(seed: [u8; 32], trackers: &[String], persistent: bool, relay_only: bool) -> usize {
     let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
     let clock = Clock::new(&scope);
-    let limits = Limits::default();
+    let limits = Limits { relay_only, ..Limits::default() };
     let mut driver = Driver {
         engine: Engine::new(limits.clone(), seed, clock.now()),
         limits,
         sockets: Sockets::default(),
         links: Links::default(),
+        fetches: Fetches::default(),
         stores: Stores::new(persistent),
         outbox: Outbox::new(scope),
         torrents: BTreeSet::new(),
@@ -105,15 +108,20 @@ impl Driver {
         self.engine.handle(self.clock.now(), input);
     }
 
-    /// Bytes have come over a link: copied once, here.
+    /// Bytes have come over a link.
     pub(crate) fn link_data(&mut self, link: LinkId, bytes: &Uint8Array) {
+        self.input_bytes(bytes, |copy| Input::LinkData(link, copy));
+    }
+
+    /// Tells the engine bytes, which are copied once, here.
+    pub(crate) fn input_bytes(&mut self, bytes: &Uint8Array, input: impl FnOnce(&[u8]) -> Input<'_>) {
         let length = bytes.length() as usize;
         if self.scratch.len() < length {
             self.scratch.resize(length, 0);
         }
         let copy = &mut self.scratch[..length];
         bytes.copy_to(copy);
-        self.engine.handle(self.clock.now(), Input::LinkData(link, copy));
+        self.engine.handle(self.clock.now(), input(copy));
     }
 
     /// A link's channel is open.
@@ -207,6 +215,9 @@ impl Driver {
     }
 
     fn tick(&mut self) {
+        if self.clock.has_slept() {
+            self.input(Input::NetworkChanged);
+        }
         for (link, buffered) in self.links.drained(self.limits.link_buffer_low) {
             self.input(Input::LinkDrained { link, buffered });
         }
@@ -223,17 +234,28 @@ impl Driver {
     }
 }
 
+/// Where `performance.now()` stands still in a sleep, the time of day tells of one this long, ms.
+const SLEEP_MIN: f64 = 30_000.0;
+
 /// `performance.now()`, as microseconds since the start.
 struct Clock {
     performance: Performance,
     start: f64,
+    /// Milliseconds by which the time of day is ahead of `performance.now()`, when last looked at.
+    ahead: f64,
 }
 
 impl Clock {
     fn new(scope: &DedicatedWorkerGlobalScope) -> Self {
         let performance = scope.performance().expect("a worker has a clock");
         let start = performance.now();
-        Self { performance, start }
+        Self { performance, start, ahead: Date::now() - start }
+    }
+
+    /// The time of day has left the clock behind since last asked: the machine slept, or somebody set the time.
+    fn has_slept(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.ahead, Date::now() - self.performance.now());
+        self.ahead - before > SLEEP_MIN
     }
 
     fn now(&self) -> Moment {

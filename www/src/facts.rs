@@ -1,6 +1,6 @@
 //! What the engine knows, in the page's terms.
 
-use swarmreel::engine::{Engine, PeerStats, Stats};
+use swarmreel::engine::{Engine, PeerStats, Stats, WebSeedState, WebSeedStats};
 use swarmreel::ids::TorrentId;
 
 use crate::protocol::{self, FileFacts, Ready, ToPage};
@@ -39,6 +39,7 @@ pub(crate) fn stats(torrent: TorrentId, stats: Stats) -> ToPage {
         trackers: stats.trackers,
         connecting: stats.connecting,
         peers: stats.peers.into_iter().map(peer).collect(),
+        web_seeds: stats.web_seeds.into_iter().map(web_seed).collect(),
     }))
 }
 
@@ -54,6 +55,17 @@ fn peer(peer: PeerStats) -> protocol::PeerStats {
         unchoked_us: peer.unchoked_us,
         interested_in_us: peer.interested_in_us,
     }
+}
+
+fn web_seed(seed: WebSeedStats) -> protocol::WebSeedStats {
+    let state = match seed.state {
+        WebSeedState::Idle => "idle",
+        WebSeedState::Fetching => "fetching",
+        WebSeedState::Resting => "resting",
+        WebSeedState::Off => "off",
+    };
+    let (downloaded, download_speed) = (seed.downloaded as f64, seed.download_speed as f64);
+    protocol::WebSeedStats { url: seed.url, state, downloaded, download_speed }
 }
 
 /// Files were wanted, and the browser has none for us.

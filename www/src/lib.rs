@@ -6,6 +6,7 @@
 mod act;
 mod driver;
 mod facts;
+mod fetch;
 mod link;
 mod page;
 mod protocol;
@@ -16,13 +17,13 @@ mod store;
 use wasm_bindgen::prelude::*;
 
 /// Starts the engine. `seed` is 32 random bytes; `trackers` are connected to ahead of the first torrent;
-/// `persistent` asks for stored files where the browser has them. Answers with the bytes of `bufferedAmount` at and
+/// `persistent` asks for stored files where the browser has them; `relay_only` lets no candidate out that is not a relay's. Answers with the bytes of `bufferedAmount` at and
 /// below which the page reports a channel that it forwards for.
 #[wasm_bindgen]
-pub fn start(seed: &[u8], trackers: Vec<String>, persistent: bool) -> usize {
+pub fn start(seed: &[u8], trackers: Vec<String>, persistent: bool, relay_only: bool) -> usize {
     console_error_panic_hook::set_once();
     let seed = seed.try_into().expect("the worker seeds the engine with 32 bytes");
-    driver::start(seed, &trackers, persistent)
+    driver::start(seed, &trackers, persistent, relay_only)
 }
 
 /// Takes one message of the page. One that is not of `js/protocol.js` is a mistake in the page, and is thrown back.

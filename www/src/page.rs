@@ -16,11 +16,11 @@ impl Driver {
     /// Does what the page says.
     pub(crate) fn heed(&mut self, message: FromPage) {
         match message {
-            FromPage::AddText { call, text, trackers } => {
-                self.wish(call, Command::Add { source: Source::Text(text), trackers });
+            FromPage::AddText { call, text, trackers, web_seeds } => {
+                self.wish(call, Command::Add { source: Source::Text(text), trackers, web_seeds });
             }
-            FromPage::AddTorrent { call, bytes, trackers } => {
-                self.wish(call, Command::Add { source: Source::Torrent(bytes.to_vec()), trackers });
+            FromPage::AddTorrent { call, bytes, trackers, web_seeds } => {
+                self.wish(call, Command::Add { source: Source::Torrent(bytes.to_vec()), trackers, web_seeds });
             }
             FromPage::Seed { call, files, options, trackers } => {
                 spawn_local(seed(call, files, options, trackers));
@@ -50,6 +50,8 @@ impl Driver {
             }),
             FromPage::Seek { play, to } => self.input(Input::Seek { play: PlayId(play), to: seconds(to) }),
 
+            FromPage::NetworkChanged {} => self.input(Input::NetworkChanged),
+
             FromPage::Channel { link, channel } => {
                 self.links.attach(LinkId(link), channel, self.limits.link_buffer_low);
                 self.tell_if_ready(LinkId(link));
@@ -61,6 +63,9 @@ impl Driver {
             FromPage::LinkData { link, bytes } => self.link_data(LinkId(link), &bytes),
             FromPage::LinkBuffered { link, buffered } => {
                 self.input(Input::LinkDrained { link: LinkId(link), buffered });
+            }
+            FromPage::LinkReachable { link, reachable } => {
+                self.input(Input::LinkReachable { link: LinkId(link), reachable });
             }
             FromPage::LinkClosed { link } => self.link_closed(LinkId(link)),
             FromPage::OfferReady { link, sdp } => self.input(Input::OfferReady(LinkId(link), &sdp)),

@@ -17,12 +17,14 @@ pub(crate) enum FromPage {
         call: u32,
         text: String,
         trackers: Vec<String>,
+        web_seeds: Vec<String>,
     },
     AddTorrent {
         call: u32,
         #[serde(with = "preserve")]
         bytes: Uint8Array,
         trackers: Vec<String>,
+        web_seeds: Vec<String>,
     },
     Seed {
         call: u32,
@@ -75,6 +77,9 @@ pub(crate) enum FromPage {
         to: f64,
     },
 
+    /// The machine has another network, or has one again.
+    NetworkChanged {},
+
     /// The data channel of a link, transferred.
     Channel {
         link: u32,
@@ -106,6 +111,10 @@ pub(crate) enum FromPage {
         link: u32,
         buffered: usize,
     },
+    LinkReachable {
+        link: u32,
+        reachable: bool,
+    },
     LinkClosed {
         link: u32,
     },
@@ -135,6 +144,7 @@ pub(crate) struct SeedOptions {
     pub(crate) name: Option<String>,
     pub(crate) piece_length: Option<u32>,
     pub(crate) comment: Option<String>,
+    pub(crate) web_seeds: Vec<String>,
     #[serde(default)]
     pub(crate) super_seed: bool,
 }
@@ -273,6 +283,17 @@ pub(crate) struct Stats {
     pub(crate) trackers: usize,
     pub(crate) connecting: usize,
     pub(crate) peers: Vec<PeerStats>,
+    pub(crate) web_seeds: Vec<WebSeedStats>,
+}
+
+/// A web seed's numbers.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WebSeedStats {
+    pub(crate) url: String,
+    pub(crate) state: &'static str,
+    pub(crate) downloaded: f64,
+    pub(crate) download_speed: f64,
 }
 
 /// A peer's numbers.

@@ -34,6 +34,7 @@ pub(crate) async fn make(
         piece_length: options.piece_length,
         trackers,
         comment: options.comment,
+        web_seeds: options.web_seeds,
         ..BuilderOptions::default()
     })
     .map_err(bad_seed)?;

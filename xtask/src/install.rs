@@ -4,10 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{cargo, command, find, output, root, run};
+use crate::process::{cargo, command, find, output, root, run, target};
 
 /// The oldest Node that runs the tests.
 const NODE_MAJOR_MIN: u32 = 20;
+
+/// The TURN server of the tests, which the package also sets up as a service of the machine: nobody asked for that.
+const TURN: &str = "coturn";
 
 /// A program that the browser tests drive. `tests/browser/lib/people.mjs` looks for browsers in the same places.
 struct Program {
@@ -19,7 +22,11 @@ struct Program {
     package: &'static str,
 }
 
-const BROWSER_PROGRAMS: [Program; 3] = [
+/// The tracker that is built from its crate for the browser tests, and its version: the one behind
+/// tracker.webtorrent.dev.
+const AQUATIC: (&str, &str) = ("aquatic_ws", "0.9.0");
+
+const BROWSER_PROGRAMS: [Program; 4] = [
     Program {
         variable: Some("CHROMIUM_BIN"),
         names: &["chromium", "chromium-browser", "google-chrome"],
@@ -27,6 +34,7 @@ const BROWSER_PROGRAMS: [Program; 3] = [
     },
     Program { variable: Some("FIREFOX_BIN"), names: &["firefox-esr", "firefox"], package: "firefox-esr" },
     Program { variable: None, names: &["ffmpeg"], package: "ffmpeg" },
+    Program { variable: None, names: &["turnserver"], package: TURN },
 ];
 
 impl Program {
@@ -80,7 +88,7 @@ pub(crate) fn node_packages() -> Result<()> {
     run(command("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder))
 }
 
-/// Browsers and ffmpeg.
+/// Browsers, ffmpeg, and a TURN server.
 pub(crate) fn browsers() -> Result<()> {
     let mut packages = Vec::new();
     for program in &BROWSER_PROGRAMS {
@@ -88,14 +96,48 @@ pub(crate) fn browsers() -> Result<()> {
             packages.push(program.package);
         }
     }
+    debian(&packages, "the browser tests")
+}
+
+/// libtorrent, with which the native tests exchange data: a module of the system's own Python.
+pub(crate) fn libtorrent() -> Result<()> {
+    let is_found = output(command("/usr/bin/python3").args(["-c", "import libtorrent"])).is_some();
+    debian(if is_found { &[] } else { &["python3-libtorrent"] }, "the tests against libtorrent")
+}
+
+/// aquatic's tracker, into `target/tools/bin`: 4 minutes, once. Where it can't be built the scenes that need it are
+/// skipped, and say so.
+pub(crate) fn aquatic() {
+    let (name, version) = AQUATIC;
+    let folder = target().join("tools");
+    if folder.join("bin").join(name).is_file() {
+        return;
+    }
+    if !cfg!(target_os = "linux") {
+        return eprintln!("xtask: {name} runs on Linux only: the scenes that need it are skipped.");
+    }
+    let mut install = cargo(["install", name, "--version", version, "--locked", "--no-default-features"]);
+    install.args(["--features", "mimalloc", "--root"]).arg(folder);
+    if let Err(error) = run(&mut install) {
+        eprintln!("xtask: {error:#} The scenes that need {name} are skipped.");
+    }
+}
+
+/// Installs Debian's packages where that can be done without asking; else names them in one sentence.
+fn debian(packages: &[&str], purpose: &str) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
     let is_root = output(command("id").arg("-u")).as_deref() == Some("0");
     if !is_root || !Path::new("/etc/debian_version").exists() {
-        bail!("install {} for the browser tests, then run this again.", packages.join(", "));
+        bail!("install {} for {purpose}, then run this again.", packages.join(", "));
     }
     run(command("apt-get").arg("update"))?;
     let install = ["install", "--yes", "--no-install-recommends"];
-    run(command("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install).args(&packages))
+    run(command("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install).args(packages))?;
+    if packages.contains(&TURN) && find("systemctl").is_some() {
+        // Where no systemd runs, `--now` has nothing to stop, and says so.
+        _ = output(command("systemctl").args(["disable", "--now", TURN]));
+    }
+    Ok(())
 }

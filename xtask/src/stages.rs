@@ -64,8 +64,9 @@ fn lint() -> Result<()> {
     run(&mut cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
 }
 
-/// Units, golden vectors, the server over loopback, the simulator's fixed seeds.
+/// Units, golden vectors, the server over loopback, the simulator's fixed seeds, libtorrent.
 fn rust() -> Result<()> {
+    install::libtorrent()?;
     run(&mut cargo(["test", "--workspace"]))
 }
 
@@ -114,6 +115,7 @@ fn page() -> Result<()> {
 fn browser() -> Result<()> {
     install::browsers()?;
     install::node_packages()?;
+    install::aquatic();
     let server = server::build()?;
     run(command("npm")
         .args(["--silent", "test"])

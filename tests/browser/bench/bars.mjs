@@ -31,6 +31,13 @@ export function bars(medians) {
     bar("CPU / bare channel", ratio(ours.cpuSeconds, bare.cpuSeconds), "at most", 1.3),
     bar("first frame / webtorrent", ratio(ours.firstFrameMs, theirs.firstFrameMs), "at most", 0.5),
     bar("frame after a seek / webtorrent", ratio(ours.seekMs, theirs.seekMs), "at most", 0.5),
+    bar(
+      "two seeders, one slow / webtorrent",
+      ratio(ours.seedersMegabytesPerSecond, theirs.seedersMegabytesPerSecond),
+      "at least",
+      1,
+    ),
+    bar("four leechers / webtorrent", ratio(ours.swarmMegabytesPerSecond, theirs.swarmMegabytesPerSecond), "at least", 1.5),
     bar("longest task of a download, ms", ours.longestTaskMs, "at most", 50),
     bar("longest task of starting to play, ms", ours.playLongestTaskMs, "at most", 50),
     bar("peak memory, large torrent / small", ratio(ours.largePeakMegabytes, ours.peakMegabytes), "at most", 1.1),

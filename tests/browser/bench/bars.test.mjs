@@ -23,12 +23,15 @@ test("the bare channel is judged at its best message size", () => {
 });
 
 test("a bar compares with the right contender, in the right sense", () => {
+  const swarms = { seedersMegabytesPerSecond: 10, swarmMegabytesPerSecond: 20 };
   const medians = {
     swarmreel: {
       megabytesPerSecond: 20,
       cpuSeconds: 4,
       firstFrameMs: 600,
       seekMs: 300,
+      seedersMegabytesPerSecond: 9,
+      swarmMegabytesPerSecond: 30,
       longestTaskMs: 0,
       playLongestTaskMs: 60,
       peakMegabytes: 400,
@@ -36,7 +39,7 @@ test("a bar compares with the right contender, in the right sense", () => {
       medianMegabytes: 300,
       largeMedianMegabytes: 360,
     },
-    webtorrent: { megabytesPerSecond: 10, cpuSeconds: 8, firstFrameMs: 1000, seekMs: 700 },
+    webtorrent: { megabytesPerSecond: 10, cpuSeconds: 8, firstFrameMs: 1000, seekMs: 700, ...swarms },
     "channel-64k": { megabytesPerSecond: 25, cpuSeconds: 4 },
     "channel-16k": { megabytesPerSecond: 15, cpuSeconds: 1 },
   };
@@ -48,6 +51,8 @@ test("a bar compares with the right contender, in the right sense", () => {
       [1, true],
       [0.6, false],
       [0.429, true],
+      [0.9, false],
+      [1.5, true],
       [0, true],
       [60, false],
       [1.1, true],

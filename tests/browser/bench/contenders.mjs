@@ -23,9 +23,19 @@ import * as api from "../lib/api.mjs";
  */
 
 /**
+ * @typedef {object} Camp how a contender's people take part in a swarm
+ * @property {string} tracker where they meet
+ * @property {(person: Person) => Promise<void>} opens
+ * @property {(person: Person, path: string) => Promise<string>} seeds gives the magnet link
+ * @property {(person: Person, magnet: string) => Promise<void>} adds
+ * @property {(person: Person) => Promise<void>} finishes
+ */
+
+/**
  * @typedef {object} Contender
  * @property {string} name
  * @property {boolean} plays whether it can show a video
+ * @property {(stage: Stage) => Promise<Camp>} [camp] where it can be a swarm's member
  * @property {(stage: Stage, fixture: Fixture, play: boolean) => Promise<Session>} open
  */
 
@@ -53,6 +63,16 @@ export const swarmreel = {
       finished: () => api.times(viewer),
     };
   },
+  async camp(stage) {
+    const { site, tracker } = await stage.swarmreel();
+    return {
+      tracker,
+      opens: (person) => api.opens(person, site),
+      seeds: async (person, path) => (await api.seeds(person, path)).magnet,
+      adds: (person, magnet) => api.adds(person, magnet),
+      finishes: api.finishes,
+    };
+  },
 };
 
 /** @type {Contender} */
@@ -72,6 +92,16 @@ export const webtorrent = {
         await wt.finishes(viewer);
         return wt.progress(viewer);
       },
+    };
+  },
+  async camp(stage) {
+    const [{ tracker }, { url }] = [await stage.tracker(), await stage.pages()];
+    return {
+      tracker,
+      opens: (person) => wt.opens(person, url),
+      seeds: (person, path) => wt.seeds(person, path, [tracker]),
+      adds: (person, magnet) => wt.adds(person, magnet),
+      finishes: wt.finishes,
     };
   },
 };

@@ -8,7 +8,8 @@
  * @property {"opfs" | "memory"} [storage]
  * @property {boolean} [transferChannels]
  * @property {string[]} [trackers]
- * @property {object[]} [iceServers]
+ * @property {RTCIceServer[]} [iceServers]
+ * @property {RTCIceTransportPolicy} [iceTransportPolicy]
  */
 
 /**
@@ -82,19 +83,20 @@ export async function chooses(person, paths) {
 /**
  * Adds a torrent, and plays its first file if asked.
  * @param {Person} person
- * @param {string} link magnet link or info hash
- * @param {{ play?: boolean }} [options]
+ * @param {string | Uint8Array} source magnet link, info hash, or the bytes of a `.torrent` file
+ * @param {{ play?: boolean, file?: number, webSeeds?: string[] }} [options] `file`: which one to play
  */
-export async function adds(person, link, { play = false } = {}) {
-  await person.page.evaluate(addTorrent, link, play);
+export async function adds(person, source, { play = false, file = 0, webSeeds } = {}) {
+  const plain = typeof source === "string" ? source : [...source];
+  await person.page.evaluate(addTorrent, plain, play ? file : -1, webSeeds && { webSeeds });
 }
 
-/** Runs in the page. @param {string} link @param {boolean} play */
-async function addTorrent(link, play) {
+/** Runs in the page. @param {string | number[]} source @param {number} file to play; -1: none @param {object} [options] */
+async function addTorrent(source, file, options) {
   const { me } = /** @type {any} */ (window);
   const { times } = me;
   times.addedAt = performance.now();
-  const torrent = await me.client.add(link);
+  const torrent = await me.client.add(typeof source === "string" ? source : Uint8Array.from(source), options);
   me.torrent = torrent;
   torrent.addEventListener("peer", () => (times.connectedAt ||= performance.now()));
   for (const type of ["warning", "error"]) {
@@ -104,7 +106,7 @@ async function addTorrent(link, play) {
     () => (times.doneAt = performance.now()),
     () => {},
   );
-  const started = torrent.ready.then(() => play && torrent.files[0].play(me.video));
+  const started = torrent.ready.then(() => file >= 0 && torrent.files[file].play(me.video));
   started.catch((/** @type {any} */ error) =>
     me.events.push({ type: "play", code: error.code, message: error.message }),
   );

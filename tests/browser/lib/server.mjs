@@ -96,15 +96,20 @@ function announcedPort(child) {
 
 /**
  * Starts the WebSocket tracker of the `bittorrent-tracker` package.
- * @returns {Promise<{ tracker: string, close(): Promise<void> }>}
+ * @returns {Promise<{ tracker: string, heard: string[], close(): Promise<void> }>} `heard`: every message of its clients
  */
 export async function startTracker() {
   const server = new Server({ http: false, udp: false, ws: true, stats: false });
   server.on("warning", () => {}); // It warns of every client that closes a tab.
   server.on("error", (/** @type {Error} */ error) => console.error(`bittorrent-tracker: ${error.message}`));
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  /** @type {string[]} */
+  const heard = [];
+  server.ws.on("connection", (/** @type {import("node:events").EventEmitter} */ socket) => {
+    socket.on("message", (data) => heard.push(String(data)));
+  });
   const { port } = server.ws.address();
-  return { tracker: `ws://localhost:${port}/`, close: () => closeTracker(server) };
+  return { tracker: `ws://localhost:${port}/`, heard, close: () => closeTracker(server) };
 }
 
 /** @param {any} server the package has no types */

@@ -2,10 +2,13 @@
 // unexpected error.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { startAquatic } from "./aquatic.mjs";
 import { Closers } from "./cleanup.mjs";
 import { arrive } from "./people.mjs";
 import { startTracker, startSwarmreel } from "./server.mjs";
 import { startPages } from "./static.mjs";
+import { startTurn } from "./turn.mjs";
+import { startWeb } from "./web.mjs";
 
 /** @typedef {import("./people.mjs").Person} Person */
 /** @typedef {import("./people.mjs").Kind} Kind */
@@ -33,9 +36,24 @@ export class Stage {
     return this.#keep(await startTracker());
   }
 
+  /** A TURN server with one user. */
+  async turn() {
+    return this.#keep(await startTurn());
+  }
+
+  /** aquatic_ws. */
+  async aquatic() {
+    return this.#keep(await startAquatic());
+  }
+
   /** The test's own pages: webtorrent and the bare channel. */
   async pages() {
     return this.#keep(await startPages());
+  }
+
+  /** A web server of another origin, with files. @param {Parameters<typeof startWeb>} args */
+  async web(...args) {
+    return this.#keep(await startWeb(...args));
   }
 
   /** @template {{ close(): unknown }} T @param {T} thing @returns {T} */
@@ -64,10 +82,12 @@ export class Stage {
  * Declares a test that plays on a stage.
  * @param {string} name
  * @param {(stage: Stage) => Promise<void>} play
- * @param {{ seconds?: number }} [options] `seconds`: the scene fails when it takes longer
+ * @param {{ seconds?: number, missing?: string }} [options] `seconds`: the scene fails when it takes longer; `missing`:
+ *   what it needs and is not there, so that it is skipped, aloud
  */
-export function scene(name, play, { seconds = 90 } = {}) {
-  test(name, async () => {
+export function scene(name, play, { seconds = 90, missing } = {}) {
+  if (missing) process.stderr.write(`\nSKIPPED: "${name}": ${missing}\n\n`);
+  test(name, { skip: missing }, async () => {
     const stage = new Stage();
     try {
       await withDeadline(play(stage), seconds, name);

@@ -7,15 +7,19 @@ import { createRequire } from "node:module";
 import { dirname, extname, join } from "node:path";
 import { HERE } from "./paths.mjs";
 
-const webtorrent = join(dirname(createRequire(import.meta.url).resolve("webtorrent")), "dist");
+const { resolve } = createRequire(import.meta.url);
+/** The version of today, and the one that instant.io and WebTorrent Desktop run. */
+const [webtorrent, webtorrent1] = [join(dirname(resolve("webtorrent")), "dist"), dirname(resolve("webtorrent-1"))];
 
 /** @type {Record<string, string>} */
 const FILES = {
   "/webtorrent.html": join(HERE, "pages/webtorrent.html"),
+  "/webtorrent-1.html": join(HERE, "pages/webtorrent-1.html"),
   "/webtorrent-page.js": join(HERE, "pages/webtorrent-page.js"),
   "/channel.html": join(HERE, "pages/channel.html"),
   "/channel-page.js": join(HERE, "pages/channel-page.js"),
   "/webtorrent.min.js": join(webtorrent, "webtorrent.min.js"),
+  "/webtorrent-1.min.js": join(webtorrent1, "webtorrent.min.js"),
   "/sw.min.js": join(webtorrent, "sw.min.js"),
 };
 

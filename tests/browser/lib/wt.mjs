@@ -1,25 +1,34 @@
-// People who use webtorrent.js 3.0.21: they seed and download with its browser build (pages/webtorrent.html).
+// People who use webtorrent.js: they seed and download with its browser build, 3.0.21 (pages/webtorrent.html) or 1.9.7
+// (pages/webtorrent-1.html).
 
 /** @typedef {import("./people.mjs").Person} Person */
 
-/** @param {Person} person @param {string} pages the test pages' address */
-export async function opens(person, pages) {
+/** @typedef {3 | 1} Version 3.0.21 or 1.9.7 */
+
+/**
+ * @param {Person} person
+ * @param {string} pages the test pages' address
+ * @param {Version} [version]
+ */
+export async function opens(person, pages, version = 3) {
   // Chromium's own remark on a closed connection, which webtorrent provokes whenever a peer leaves.
   person.expect(/User-Initiated Abort|Ice connection failed|Connection error/i);
-  await person.page.goto(`${pages}webtorrent.html`);
+  await person.page.goto(`${pages}${version === 1 ? "webtorrent-1" : "webtorrent"}.html`);
   await person.page.waitForFunction(() => "wt" in window);
 }
 
 /**
  * @param {Person} person
- * @param {string} path the file to seed
+ * @param {string | string[]} paths of what to seed
  * @param {string[]} trackers
+ * @param {{ name?: string, pieceLength?: number }} [options] of `client.seed`
  * @returns {Promise<string>} the magnet link
  */
-export async function seeds(person, path, trackers) {
+export async function seeds(person, paths, trackers, options = {}) {
   const input = /** @type {import("puppeteer-core").ElementHandle<HTMLInputElement>} */ (await person.page.$("#file"));
-  await input.uploadFile(path);
-  return person.page.evaluate((list) => /** @type {any} */ (window).wt.seed(list), trackers);
+  await input.uploadFile(...[paths].flat());
+  const seedOptions = { ...options, announce: trackers };
+  return person.page.evaluate((given) => /** @type {any} */ (window).wt.seed(given), seedOptions);
 }
 
 /** Sets up what webtorrent plays through. @param {Person} person */
@@ -29,12 +38,13 @@ export function preparesToPlay(person) {
 
 /**
  * @param {Person} person
- * @param {string} magnet
- * @param {string[]} trackers
+ * @param {string | Uint8Array} source a magnet link, or a `.torrent` file's bytes
+ * @param {string[]} [trackers] besides those that the source names
  * @param {{ play?: boolean }} [options]
  */
-export async function adds(person, magnet, trackers, { play = false } = {}) {
-  await person.page.evaluate((...args) => /** @type {any} */ (window).wt.add(...args), magnet, trackers, play);
+export async function adds(person, source, trackers = [], { play = false } = {}) {
+  const given = typeof source === "string" ? source : [...source];
+  await person.page.evaluate((...args) => /** @type {any} */ (window).wt.add(...args), given, trackers, play);
 }
 
 /** Waits until everything is downloaded. @param {Person} person */
@@ -42,9 +52,13 @@ export async function finishes(person) {
   await person.page.evaluate(() => /** @type {any} */ (window).wt.finished);
 }
 
-/** @param {Person} person @returns {Promise<string>} SHA-256 of what was downloaded, hex */
-export function digest(person) {
-  return person.page.evaluate(() => /** @type {any} */ (window).wt.digest());
+/**
+ * @param {Person} person
+ * @param {number} [index] of the file
+ * @returns {Promise<string>} SHA-256 of what was downloaded, hex
+ */
+export function digest(person, index = 0) {
+  return person.page.evaluate((file) => /** @type {any} */ (window).wt.digest(file), index);
 }
 
 /**
@@ -53,6 +67,11 @@ export function digest(person) {
  */
 export function progress(person) {
   return person.page.evaluate(() => ({ .../** @type {any} */ (window).wt.progress }));
+}
+
+/** The person sends no more than this from now on. @param {Person} person @param {number} rate bytes per second */
+export function throttles(person, rate) {
+  return person.page.evaluate((limit) => /** @type {any} */ (window).wt.client.throttleUpload(limit), rate);
 }
 
 /** The person sends wrong bytes of what they seed from now on. @param {Person} person */

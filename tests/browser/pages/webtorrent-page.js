@@ -1,15 +1,15 @@
 // The page of a person who uses webtorrent.js. It does what webtorrent's own documentation shows, and nothing clever:
-// `window.wt` is driven by `lib/wt.mjs`.
-import WebTorrent from "./webtorrent.min.js";
+// `window.wt` is driven by `lib/wt.mjs`. The page of 1.9.7 loads that as a global; 3.0.21 is a module.
+const WebTorrent = window.WebTorrent ?? (await import("./webtorrent.min.js")).default;
 
 // No public STUN server is asked: everyone is on this machine, and this is also webtorrent at its quickest.
 const client = new WebTorrent({ tracker: { rtcConfig: { iceServers: [] } } });
 client.on("error", (error) => console.error(`webtorrent: ${error.message ?? error}`));
 
-/** Starts seeding the chosen file. Resolves to its magnet link. */
-function seed(trackers) {
-  const [file] = document.querySelector("#file").files;
-  return new Promise((resolve) => client.seed(file, { announce: trackers }, (torrent) => resolve(torrent.magnetURI)));
+/** Starts seeding the chosen files. Resolves to the magnet link. */
+function seed(options) {
+  const { files } = document.querySelector("#file");
+  return new Promise((resolve) => client.seed(files, options, (torrent) => resolve(torrent.magnetURI)));
 }
 
 /** What a download has come to, with times of `performance.now()`. */
@@ -17,10 +17,12 @@ const progress = { addedAt: 0, connectedAt: 0, doneAt: 0, downloaded: 0, fractio
 let finish;
 const finished = new Promise((resolve) => (finish = resolve));
 
-/** Starts downloading; `play` shows the first file while it downloads. */
-async function add(magnet, trackers, play) {
+/** Starts downloading from a magnet link or a `.torrent` file's bytes; `play` shows the first file meanwhile. */
+async function add(source, trackers, play) {
   progress.addedAt = performance.now();
-  const torrent = client.add(magnet, { announce: trackers });
+  const torrent = client.add(typeof source === "string" ? source : new Blob([Uint8Array.from(source)]), {
+    announce: trackers,
+  });
   torrent.on("wire", () => (progress.connectedAt ||= performance.now()));
   torrent.on("download", () => {
     progress.downloaded = torrent.downloaded;
@@ -46,9 +48,15 @@ async function prepareToPlay() {
   client.createServer({ controller: registration });
 }
 
-/** SHA-256 of the downloaded file, hex. */
-async function digest() {
-  const blob = await client.torrents[0].files[0].blob();
+/** A file's content; 1.9.7 calls back. */
+function contents(file) {
+  if (file.blob) return file.blob();
+  return new Promise((resolve, reject) => file.getBlob((error, blob) => (error ? reject(error) : resolve(blob))));
+}
+
+/** SHA-256 of a downloaded file, hex. */
+async function digest(index) {
+  const blob = await contents(client.torrents[0].files[index]);
   const hash = await crypto.subtle.digest("SHA-256", await blob.arrayBuffer());
   return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -54,7 +54,10 @@ impl World {
         let case = &CASES[script.below(2)];
         let mut driver = Driver::new(Limits { metadata_bytes_max: 100_000, ..Limits::default() });
         let source = Source::Text(case.metainfo.info_hash.to_hex());
-        driver.engine.command(driver.now, Command::Add { source, trackers: vec![TRACKER.to_owned()] }).expect("added");
+        driver
+            .engine
+            .command(driver.now, Command::Add { source, trackers: vec![TRACKER.to_owned()], web_seeds: Vec::new() })
+            .expect("added");
         let input = case.metainfo.info.len();
         let mut world = Self { driver, case, fars: Vec::new(), honest: None, ready: false, input };
         let (liars, honest_is_first) = (2 + script.below(4), script.flag());

@@ -1,9 +1,11 @@
-//! Target 5: an engine among one to five scripted peers, a store, a player and a user, all of whom do anything.
+//! Target 5: an engine among one to five scripted peers, a web seed, a store, a player and a user, all of
+//! whom do anything.
 //!
 //! Oracles: `Engine::check` after each step; nothing unverified is stored, delivered, served or announced; nobody is
 //! asked for what it has not; payload bytes add up; memory is bounded by what came in.
 
 mod message;
+mod web;
 mod world;
 
 use crate::heap;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use swarmreel::engine::{Action, Command, Input, Limits, Output, Source};
 use swarmreel::ids::OfferId;
 use swarmreel::tracker::message::{ClientMessage, ServerMessage};
+use swarmreel::tracker::sdp::Description;
 
 use crate::case::CASES;
 use crate::driver::{Driver, SDP, TRACKER};
@@ -26,7 +27,9 @@ pub fn tracker_json_client(bytes: &[u8]) {
     heap::bounded(input, || {
         let mut driver = Driver::new(Limits::default());
         let source = Source::Text(CASES[0].metainfo.info_hash.to_hex());
-        let added = driver.engine.command(driver.now, Command::Add { source, trackers: vec![TRACKER.to_owned()] });
+        let added = driver
+            .engine
+            .command(driver.now, Command::Add { source, trackers: vec![TRACKER.to_owned()], web_seeds: Vec::new() });
         assert!(added.is_ok());
         check_actions(driver.drain());
         for line in text.lines().take(MESSAGES_MAX) {
@@ -75,11 +78,30 @@ fn read_and_write(text: &str) {
             let written = ServerMessage::Failure { info_hash: None, action: None, reason };
             assert_eq!(ServerMessage::parse(&written.write()).as_ref(), Ok(&written));
         }
-        Ok(message) => assert_eq!(ServerMessage::parse(&message.write()).as_ref(), Ok(&message)),
+        Ok(message) => {
+            assert_eq!(ServerMessage::parse(&message.write()).as_ref(), Ok(&message));
+            if let ServerMessage::Offer { sdp, .. } | ServerMessage::Answer { sdp, .. } = message {
+                describe(&sdp);
+            }
+        }
         Err(error) => drop(ServerMessage::from(error).write()),
     }
     if let Ok(message) = ClientMessage::parse(text) {
         assert_eq!(ClientMessage::parse(&message.write()).as_ref(), Ok(&message));
+    }
+}
+
+/// A description written anew says the same, and one without our address only what relays give.
+fn describe(sdp: &str) {
+    let Ok(description) = Description::parse(sdp) else { return };
+    assert_eq!(Description::parse(&description.to_string()).as_ref(), Ok(&description));
+    if let Some(relayed) = description.into_relayed() {
+        let written = relayed.to_string();
+        let candidates = written.lines().filter(|line| line.starts_with("a=candidate:"));
+        assert!(
+            candidates.clone().count() > 0 && candidates.clone().all(|line| line.contains(" typ relay")),
+            "{written}"
+        );
     }
 }
 

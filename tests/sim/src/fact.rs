@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use swarmreel::engine::Input;
-use swarmreel::ids::{LinkId, PlayId, SocketId, TorrentId};
+use swarmreel::engine::{Answer, FetchFailure, Input};
+use swarmreel::ids::{FetchId, LinkId, PlayId, SocketId, TorrentId};
 
 /// See `Input`, whose variants these are.
 #[expect(missing_docs, reason = "documented at `Input`")]
@@ -18,6 +18,10 @@ pub enum Fact {
     LinkData(LinkId, Vec<u8>),
     LinkDrained { link: LinkId, buffered: usize },
     LinkClosed(LinkId),
+    FetchAnswered { fetch: FetchId, status: u16, content_range: Option<String>, content_length: u64 },
+    FetchData(FetchId, Vec<u8>),
+    FetchEnded(FetchId),
+    FetchFailed(FetchId, FetchFailure),
     StoreOpened { torrent: TorrentId, info: Option<Vec<u8>>, have: Option<Vec<u8>> },
     Stored(TorrentId, u32),
     StoreFailed(TorrentId, u32),
@@ -41,6 +45,14 @@ impl Fact {
             Self::LinkData(link, bytes) => Input::LinkData(*link, bytes),
             Self::LinkDrained { link, buffered } => Input::LinkDrained { link: *link, buffered: *buffered },
             Self::LinkClosed(link) => Input::LinkClosed(*link),
+            Self::FetchAnswered { fetch, status, content_range, content_length } => {
+                let (content_range, content_length) = (content_range.as_deref(), Some(*content_length));
+                let answer = Answer { status: *status, content_range, content_length, url: "" };
+                Input::FetchAnswered { fetch: *fetch, answer }
+            }
+            Self::FetchData(fetch, bytes) => Input::FetchData(*fetch, bytes),
+            Self::FetchEnded(fetch) => Input::FetchEnded(*fetch),
+            Self::FetchFailed(fetch, failure) => Input::FetchFailed(*fetch, *failure),
             Self::StoreOpened { torrent, info, have } => {
                 Input::StoreOpened { torrent: *torrent, info: info.as_deref(), have: have.as_deref() }
             }

@@ -14,6 +14,12 @@ pub struct Frame {
 
 /// BEP 3 `piece`.
 pub const PIECE: u8 = 7;
+/// BEP 3 `unchoke`.
+pub const UNCHOKE: u8 = 1;
+/// BEP 6 `have all`.
+pub const HAVE_ALL: u8 = 14;
+/// BEP 6 `reject request`.
+pub const REJECT: u8 = 16;
 /// BEP 10 `extended`.
 pub const EXTENDED: u8 = 20;
 /// Bytes before a block in a `piece` message: length, id, index, begin.
@@ -45,16 +51,22 @@ pub struct Framer {
 }
 
 impl Framer {
+    /// A stream whose handshake is past.
+    pub fn greeted() -> Self {
+        Self { greeted: true, ..Self::default() }
+    }
+
     /// Takes the next bytes of the stream. Returns what they complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Frame> {
         self.pending.extend_from_slice(bytes);
-        let mut frames = Vec::new();
-        while let Some(length) = self.next_length().filter(|length| *length <= self.pending.len()) {
-            let rest = self.pending.split_off(length);
-            let bytes = std::mem::replace(&mut self.pending, rest);
+        let (mut frames, mut start) = (Vec::new(), 0);
+        while let Some(length) = self.next_length(start).filter(|length| start + length <= self.pending.len()) {
+            let bytes = self.pending[start..start + length].to_vec();
             frames.push(Frame { is_handshake: !self.greeted, bytes });
             self.greeted = true;
+            start += length;
         }
+        self.pending.drain(..start);
         frames
     }
 
@@ -63,11 +75,12 @@ impl Framer {
         self.pending.is_empty()
     }
 
-    fn next_length(&self) -> Option<usize> {
+    /// Bytes of the message that begins here.
+    fn next_length(&self, start: usize) -> Option<usize> {
         if !self.greeted {
             return Some(HANDSHAKE);
         }
-        let prefix = self.pending.get(..4)?.try_into().expect("four bytes");
+        let prefix = self.pending.get(start..start + 4)?.try_into().expect("four bytes");
         Some(4 + u32::from_be_bytes(prefix) as usize)
     }
 }

@@ -3,13 +3,14 @@
 //! A [`plan::Plan`] says who joins, over what network, with what disk and what bad habits. [`world::run`] makes it
 //! come true: an event queue ([`queue`]) carries facts to engines ([`node`]) and what they do to the network
 //! ([`net`]), the trackers ([`signal`]), disks ([`store`]) and screens ([`screen`]); villains ([`villain`]) tamper
-//! with their own bytes. The [`oracle`] compares what honest peers do with the original content, at every step.
+//! with their own bytes, and the plan's faults happen. The [`oracle`] compares what honest peers do with the original content, at every step.
 //!
 //! Invariant: a run follows from its plan alone. Same plan, same [`trace`].
 
 pub mod chance;
 pub mod content;
 pub mod fact;
+pub mod figures;
 pub mod film;
 pub mod frames;
 pub mod net;
@@ -23,4 +24,5 @@ pub mod signal;
 pub mod store;
 pub mod trace;
 pub mod villain;
+pub mod web;
 pub mod world;

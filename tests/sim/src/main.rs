@@ -1,5 +1,6 @@
-//! Runs the world on many seeds: `swarmreel-sim --seeds N [--from K]`, or on one: `swarmreel-sim --seed K`. With
-//! `--traces N` it only prints the traces, to be compared with those of another platform.
+//! Runs the world on many seeds: `swarmreel-sim --seeds N [--from K]`, or on one: `swarmreel-sim --seed K`; `--chaos N`
+//! runs large worlds. `--figures` writes `figures.txt` anew. `--traces N` only prints the traces, to be compared with
+//! those of another platform.
 //!
 //! Each run is done twice, and must leave the same trace. Prints the failures with their seeds, and what the runs that
 //! went well say about watching: virtual time to the first frame, and the part of the time spent waiting.
@@ -11,23 +12,43 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use swarmreel_sim::figures::figures;
 use swarmreel_sim::plan::Plan;
 use swarmreel_sim::screen::Watched;
 use swarmreel_sim::world::{Report, run};
 
-const USAGE: &str = "usage: swarmreel-sim --seeds N [--from K] | --seed K | --traces N";
+const USAGE: &str = "usage: swarmreel-sim --seeds N [--from K] | --seed K | --chaos N | --figures | --traces N";
+
+/// Where the figures are kept.
+const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/figures.txt");
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments == ["--figures"] {
+        return write_figures();
+    }
     let pairs: Option<Vec<(&str, u64)>> = arguments.chunks(2).map(option).collect();
     match pairs.as_deref() {
-        Some([("--seeds", count)]) => run_all(0..*count),
-        Some([("--seeds", count), ("--from", first)]) => run_all(*first..first + count),
-        Some([("--seed", seed)]) => run_all(*seed..seed + 1),
+        Some([("--seeds", count)]) => run_all(0..*count, Plan::draw),
+        Some([("--seeds", count), ("--from", first)]) => run_all(*first..first + count, Plan::draw),
+        Some([("--seed", seed)]) => run_all(*seed..seed + 1, Plan::draw),
+        Some([("--chaos", count)]) => run_all(0..*count, Plan::chaos),
         Some([("--traces", count)]) => print_traces(*count),
         _ => {
             println!("{USAGE}");
             ExitCode::from(2)
+        }
+    }
+}
+
+fn write_figures() -> ExitCode {
+    let text = figures();
+    print!("{text}");
+    match std::fs::write(FIGURES, text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("{FIGURES} can't be written: {error}");
+            ExitCode::FAILURE
         }
     }
 }
@@ -48,11 +69,11 @@ fn hex(report: &Report) -> String {
     report.trace.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn run_all(seeds: Range<u64>) -> ExitCode {
+fn run_all(seeds: Range<u64>, draw: fn(u64) -> Plan) -> ExitCode {
     let total = seeds.end - seeds.start;
     let (mut failed, mut watched) = (Vec::new(), Vec::new());
     for seed in seeds {
-        let plan = Plan::draw(seed);
+        let plan = draw(seed);
         if total == 1 {
             println!("{plan}");
         }

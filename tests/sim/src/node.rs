@@ -7,11 +7,9 @@ use swarmreel::engine::{Engine, Limits};
 use swarmreel::ids::{LinkId, ReadId, SocketId, TorrentId};
 use swarmreel::time::Moment;
 
-use crate::chance;
 use crate::content::Content;
 use crate::frames::Framer;
-use crate::plan::PeerPlan;
-use crate::queue::NodeId;
+use crate::queue::Event;
 use crate::screen::Screen;
 use crate::villain::Villain;
 
@@ -22,8 +20,8 @@ pub struct Node {
     pub peer: usize,
     /// The engine.
     pub engine: Engine,
-    /// The torrent, once the first command was taken.
-    pub torrent: Option<TorrentId>,
+    /// Its torrents, in the plan's order.
+    pub torrents: Vec<TorrentId>,
     /// When the engine is to be woken next.
     pub alarm: Option<Moment>,
     /// When the page was opened.
@@ -36,31 +34,45 @@ pub struct Node {
     pub heard: BTreeMap<LinkId, Framer>,
     /// What is wrong with the peer.
     pub villain: Option<Villain>,
+    /// Until when what it has held back is said, on each link.
+    pub dripping: BTreeMap<LinkId, Moment>,
+    /// Which torrent each link is about, once its handshake was said.
+    pub topics: BTreeMap<LinkId, usize>,
+    /// What has to wait until its laptop is opened, if it is closed.
+    pub asleep: Option<Vec<Event>>,
+    /// How many facts it was told.
+    pub facts: u64,
+    /// How many turns its engine had.
+    pub turns: u64,
     /// Its player.
     pub screen: Option<Screen>,
     /// Its reader.
     pub reader: Option<Reader>,
-    /// Every piece is verified.
-    pub done: bool,
+    /// Torrents of which every piece is verified.
+    pub done: BTreeSet<TorrentId>,
 }
 
 impl Node {
-    /// Opens the page.
-    pub fn new(id: NodeId, peer: usize, plan: &PeerPlan, seed: u64, now: Moment) -> Self {
-        let stream = |what: &str| format!("{what} of node {}", id.0);
+    /// Opens the page of a peer of the plan.
+    pub fn new(peer: usize, villain: Option<Villain>, seed: [u8; 32], now: Moment) -> Self {
         Self {
             peer,
-            engine: Engine::new(Limits::default(), chance::seed(seed, &stream("engine")), now),
-            torrent: None,
+            engine: Engine::new(Limits::default(), seed, now),
+            torrents: Vec::new(),
             alarm: None,
             since: now,
             sockets: BTreeSet::new(),
             said: BTreeMap::new(),
             heard: BTreeMap::new(),
-            villain: plan.habit.map(|habit| Villain::new(habit, chance::stream(seed, &stream("habit")))),
+            villain,
+            dripping: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            asleep: None,
+            facts: 0,
+            turns: 0,
             screen: None,
             reader: None,
-            done: false,
+            done: BTreeSet::new(),
         }
     }
 }
@@ -70,6 +82,8 @@ impl Node {
 pub struct Reader {
     /// The engine's name for it.
     pub read: ReadId,
+    /// Index of the file.
+    pub file: usize,
     next: u64,
     credit: u64,
     finished: bool,
@@ -80,8 +94,8 @@ pub const CREDIT: u64 = 50_000;
 
 impl Reader {
     /// Starts to read a file from its first byte, with `CREDIT` given.
-    pub fn new(read: ReadId) -> Self {
-        Self { read, next: 0, credit: CREDIT, finished: false }
+    pub fn new(read: ReadId, file: usize) -> Self {
+        Self { read, file, next: 0, credit: CREDIT, finished: false }
     }
 
     /// The last byte has come.
@@ -95,11 +109,12 @@ impl Reader {
         assert!(!self.finished, "bytes after the last");
         assert!(count <= self.credit, "{count} bytes were delivered on a credit of {}", self.credit);
         let range: Range<usize> = self.next as usize..self.next as usize + bytes.len();
-        assert!(content.bytes.get(range) == Some(bytes), "bytes were delivered that are not the original's");
+        let original = content.file(self.file);
+        assert!(original.get(range) == Some(bytes), "bytes were delivered that are not the original's");
         self.next += count;
         self.credit -= count;
         self.finished = last;
-        assert!(!last || self.next == content.bytes.len() as u64, "the last byte came too early");
+        assert!(!last || self.next == original.len() as u64, "the last byte came too early");
         if self.credit > 0 || last {
             return None;
         }
@@ -117,7 +132,7 @@ mod tests {
     #[test]
     fn a_reader_pays_as_it_goes() {
         let content = Content::random(60_000, 16_384, Vec::new(), &mut Rng::new([0; 32]));
-        let mut reader = Reader::new(ReadId(0));
+        let mut reader = Reader::new(ReadId(0), 0);
         assert_eq!(reader.take(&content.bytes[..20_000], false, &content), None);
         assert_eq!(reader.take(&content.bytes[20_000..50_000], false, &content), Some(CREDIT));
         assert_eq!(reader.take(&content.bytes[50_000..], true, &content), None);
@@ -128,6 +143,6 @@ mod tests {
     #[should_panic(expected = "not the original's")]
     fn a_reader_compares() {
         let content = Content::random(100, 16_384, Vec::new(), &mut Rng::new([0; 32]));
-        Reader::new(ReadId(0)).take(&content.bytes[1..], false, &content);
+        Reader::new(ReadId(0), 0).take(&content.bytes[1..], false, &content);
     }
 }

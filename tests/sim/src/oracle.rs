@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing here asks an engine. Bytes are compared with the original, and the wire is read by `frames`.
 
+use std::rc::Rc;
+
 use swarmreel::engine::Limits;
 
 use crate::content::Content;
@@ -11,6 +13,16 @@ use crate::frames::Frame;
 const HASH_IN_HANDSHAKE: std::ops::Range<usize> = 28..48;
 /// The messages of the fast extension (BEP 6).
 const FAST: std::ops::RangeInclusive<u8> = 13..=17;
+
+/// Which of the torrents a handshake is about.
+///
+/// # Panics
+/// If it is about none of them.
+pub fn topic(handshake: &Frame, contents: &[Rc<Content>]) -> usize {
+    let hash = &handshake.bytes[HASH_IN_HANDSHAKE];
+    let named = contents.iter().position(|content| hash == content.metainfo.info_hash.0);
+    named.expect("a handshake names a torrent that is shared")
+}
 
 /// What an honest peer said in one message on a link.
 pub fn check_said(frames: &[Frame], content: &Content, knows_fast: bool) {
@@ -32,10 +44,6 @@ fn is_fast(frame: &Frame) -> bool {
 }
 
 fn check_frame(frame: &Frame, content: &Content, knows_fast: bool) {
-    if frame.is_handshake {
-        let hash = &frame.bytes[HASH_IN_HANDSHAKE];
-        assert!(hash == content.metainfo.info_hash.0, "a handshake names another torrent");
-    }
     if let Some((piece, begin, data)) = frame.block() {
         let end = begin as usize + data.len();
         let original = content.piece(piece).get(begin as usize..end);
@@ -58,9 +66,9 @@ pub fn check_send(limits: &Limits, message: usize, message_max: usize, buffered:
     assert!(buffered <= high, "more is sent on a channel with {buffered} bytes waiting, above {high}");
 }
 
-/// A peer with one torrent has so many connections and attempts at one.
-pub fn check_links(limits: &Limits, count: usize) {
-    let most = limits.links_per_torrent_max.min(limits.links_max);
+/// A peer with so many torrents has so many connections and attempts at one.
+pub fn check_links(limits: &Limits, torrents: usize, count: usize) {
+    let most = (limits.links_per_torrent_max * torrents).min(limits.links_max);
     assert!(count <= most, "{count} connections at once, above {most}");
 }
 
@@ -69,6 +77,9 @@ const INNOCENT: &[&str] = &[
     "the connection closed",
     "it is connected already",
     "it is ourselves",
+    "it came back over another connection",
+    "it makes room for others",
+    "both have everything",
     "it sent no handshake",
     "it fell silent",
     "it does not deliver",

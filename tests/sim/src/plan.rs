@@ -3,16 +3,16 @@
 //! Invariant: in a plan drawn from a seed everyone honest can finish: somebody honest with a full copy stays, or leaves
 //! only when the others have one between them.
 
+mod draw;
+
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use crate::chance;
-use crate::film;
 use crate::net::Path;
-use crate::signal::Uptime;
+use crate::signal::{Answers, Uptime};
 use crate::store::DiskPlan;
 use crate::villain::Habit;
-use swarmreel::rng::Rng;
+use crate::web::WebPlan;
 
 /// What is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Source {
     Random(usize),
     /// A file of `tests/vectors/media`, by name.
     Film(&'static str),
+    /// Files of so many random bytes, in one torrent.
+    Files(&'static [usize]),
 }
 
 /// How a peer comes to the torrent.
@@ -50,6 +52,26 @@ pub enum Departure {
     WhenCopied,
 }
 
+/// A laptop is closed: nothing runs, and no time passes for its programs until they find themselves later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sleep {
+    /// Since the peer joined.
+    pub after: Duration,
+    /// Longer than the others take to miss it.
+    pub lasts: Duration,
+}
+
+/// The network falls apart, and heals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// From the start of the world.
+    pub from: Duration,
+    /// Until it heals.
+    pub lasts: Duration,
+    /// So many peers, the first ones of the plan, are on one side. Trackers are on both.
+    pub first: usize,
+}
+
 /// One peer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerPlan {
@@ -59,6 +81,10 @@ pub struct PeerPlan {
     pub joins: Duration,
     /// When it leaves, if ever.
     pub leaves: Option<Departure>,
+    /// When its laptop is closed, if ever.
+    pub sleeps: Option<Sleep>,
+    /// It removes its torrents once its engine was told so many facts.
+    pub removes_after: Option<u64>,
     /// What is wrong with it.
     pub habit: Option<Habit>,
     /// Its way to the others.
@@ -69,7 +95,7 @@ pub struct PeerPlan {
     pub watches: bool,
     /// Jumps while watching: this long after the first pictures, to this percentage.
     pub jumps: Vec<(Duration, u8)>,
-    /// It reads the whole file out, as `file.stream()` does.
+    /// It reads every file out, one after the other, as `file.stream()` does.
     pub reads: bool,
     /// It shows the others one piece at a time (BEP 16), if it has the file.
     pub super_seeds: bool,
@@ -80,18 +106,30 @@ pub struct PeerPlan {
 pub struct Plan {
     /// Where all chance comes from.
     pub seed: u64,
-    /// What is shared.
+    /// What is shared, and watched or read by those who do.
     pub source: Source,
+    /// Other torrents that everyone shares besides.
+    pub also: Vec<Source>,
     /// Bytes per piece.
     pub piece_length: u32,
     /// The trackers, all of them named by the torrent and the magnet link.
     pub trackers: Vec<Uptime>,
+    /// How trackers pass answers on.
+    pub answers: Answers,
     /// Of a hundred attempts to connect, so many fail.
     pub ice_failures: u8,
+    /// The web seeds, whom those who download know.
+    pub web: Vec<WebPlan>,
+    /// The network falls apart.
+    pub partition: Option<Partition>,
     /// Everyone.
     pub peers: Vec<PeerPlan>,
+    /// The world goes on for so long at least.
+    pub lasts: Duration,
     /// By then everyone honest must be done, in virtual time.
     pub patience: Duration,
+    /// Each engine is checked after every step of this number: in a large world, checking costs more than living.
+    pub checks_every: u64,
 }
 
 /// A good connection at home.
@@ -100,6 +138,7 @@ pub const HOME: Path = Path {
     down: 8_000_000,
     latency: Duration::from_millis(15),
     jitter: Duration::from_millis(3),
+    loss: 0,
     message_max: 262_144,
 };
 
@@ -110,6 +149,8 @@ impl PeerPlan {
             origin: Origin::File,
             joins: Duration::ZERO,
             leaves: None,
+            sleeps: None,
+            removes_after: None,
             habit: None,
             path: HOME,
             disk: DiskPlan::SOUND,
@@ -142,7 +183,7 @@ impl PeerPlan {
             Some(Departure::After { back, .. }) => back.is_none(),
             Some(Departure::WhenCopied) => true,
         };
-        self.is_honest() && !goes
+        self.is_honest() && !goes && self.removes_after.is_none()
     }
 }
 
@@ -152,150 +193,53 @@ impl Plan {
         Self {
             seed,
             source: Source::Random(400_000),
+            also: Vec::new(),
             piece_length: 64 << 10,
             trackers: vec![Uptime::Always],
+            answers: Answers::PassedOn,
             ice_failures: 0,
+            web: Vec::new(),
+            partition: None,
             peers: Vec::new(),
-            patience: Duration::from_secs(600),
+            lasts: Duration::ZERO,
+            patience: Duration::from_secs(900),
+            checks_every: 1,
         }
-    }
-
-    /// A plan with everything that may happen, drawn from the seed.
-    pub fn draw(seed: u64) -> Self {
-        let mut rng = chance::stream(seed, "plan");
-        let mut plan = Self::new(seed);
-        plan.source = draw_source(&mut rng);
-        plan.piece_length = pick(&mut rng, &[16 << 10, 32 << 10, 64 << 10, 128 << 10]);
-        plan.trackers = draw_trackers(&mut rng);
-        plan.ice_failures = pick(&mut rng, &[0, 0, 5, 20]);
-        let watchable = matches!(plan.source, Source::Film(_));
-        plan.peers.push(draw_seeder(&mut rng));
-        // A second full copy that stays, where the first may leave or where disks or peers are bad.
-        plan.peers.push(PeerPlan {
-            path: draw_path(&mut rng),
-            joins: draw_seconds(&mut rng, 20),
-            ..PeerPlan::seeder()
-        });
-        for _ in 0..1 + rng.below(6) {
-            plan.peers.push(draw_leecher(&mut rng, watchable));
-        }
-        for _ in 0..pick(&mut rng, &[0, 0, 1, 1, 2, 4]) {
-            let villain = PeerPlan::villain(draw_habit(&mut rng));
-            plan.peers.push(PeerPlan { joins: draw_seconds(&mut rng, 5), path: draw_path(&mut rng), ..villain });
-        }
-        plan
-    }
-}
-
-fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
-    from[rng.below(from.len() as u64) as usize]
-}
-
-fn draw_seconds(rng: &mut Rng, bound: u64) -> Duration {
-    Duration::from_millis(rng.below(bound * 1000))
-}
-
-fn draw_source(rng: &mut Rng) -> Source {
-    if rng.below(3) == 0 {
-        Source::Film(pick(rng, film::NAMES))
-    } else {
-        Source::Random(1 + rng.below(1_500_000) as usize)
-    }
-}
-
-fn draw_trackers(rng: &mut Rng) -> Vec<Uptime> {
-    let restart = Uptime::Restart(draw_seconds(rng, 60), Duration::from_secs(1) + draw_seconds(rng, 30));
-    match rng.below(5) {
-        0 | 1 => vec![Uptime::Always],
-        2 => vec![restart],
-        3 => vec![Uptime::Never, Uptime::Always],
-        _ => vec![Uptime::Always, Uptime::Never, restart],
-    }
-}
-
-fn draw_path(rng: &mut Rng) -> Path {
-    Path {
-        up: pick(rng, &[30_000, 60_000, 250_000, 1_000_000, 5_000_000]),
-        down: pick(rng, &[500_000, 2_000_000, 10_000_000]),
-        latency: Duration::from_millis(1 + rng.below(80)),
-        jitter: Duration::from_millis(rng.below(30)),
-        message_max: pick(rng, &[5_000, 65_536, 262_144, 1 << 30]),
-    }
-}
-
-fn draw_seeder(rng: &mut Rng) -> PeerPlan {
-    let stay = Duration::from_secs(3) + draw_seconds(rng, 40);
-    let leaves = match rng.below(4) {
-        0 => Some(Departure::After { stay, silently: rng.below(2) == 0, back: None }),
-        1 => Some(Departure::WhenCopied),
-        _ => None,
-    };
-    PeerPlan { leaves, path: draw_path(rng), ..PeerPlan::seeder() }
-}
-
-fn draw_leecher(rng: &mut Rng, watchable: bool) -> PeerPlan {
-    let stay = Duration::from_secs(1) + draw_seconds(rng, 20);
-    let back = (rng.below(3) > 0).then(|| Duration::from_millis(500) + draw_seconds(rng, 10));
-    let watches = watchable && rng.below(2) == 0;
-    let jump_count = if watches { rng.below(3) } else { 0 };
-    PeerPlan {
-        origin: pick(rng, &[Origin::Magnet, Origin::Magnet, Origin::Torrent]),
-        joins: draw_seconds(rng, 30),
-        leaves: (rng.below(5) == 0).then_some(Departure::After { stay, silently: rng.below(2) == 0, back }),
-        habit: (rng.below(6) == 0).then_some(Habit::NoFast),
-        path: draw_path(rng),
-        disk: draw_disk(rng),
-        watches,
-        jumps: (0..jump_count).map(|_| (draw_seconds(rng, 6), rng.below(100) as u8)).collect(),
-        reads: rng.below(4) == 0,
-        super_seeds: false,
-    }
-}
-
-fn draw_disk(rng: &mut Rng) -> DiskPlan {
-    let latency = Duration::from_millis(pick(rng, &[0, 1, 5, 200]));
-    let quota = pick(rng, &[u64::MAX, u64::MAX, u64::MAX, u64::MAX, 100_000]);
-    DiskPlan { quota, failing: pick(rng, &[0, 0, 0, 0, 0, 10]), latency, rots: rng.below(4) == 0 }
-}
-
-fn draw_habit(rng: &mut Rng) -> Habit {
-    match rng.below(8) {
-        0 => Habit::WrongBytes(100),
-        1 => Habit::WrongBytes(1 + rng.below(20) as u8),
-        2 => Habit::WrongMetadata,
-        3 => Habit::WrongMetadataSize,
-        4 => Habit::Stuck,
-        5 => pick(rng, &[Habit::Silent, Habit::Noise]),
-        6 => Habit::Flood,
-        _ => Habit::VanishAfter(1 + rng.below(12) as u32),
     }
 }
 
 impl Display for Plan {
     /// One line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seed {}: {:?} in pieces of {}", self.seed, self.source, self.piece_length)?;
-        write!(f, "; trackers {:?}; {} % of connections fail", self.trackers, self.ice_failures)?;
-        self.peers.iter().enumerate().try_for_each(|(index, peer)| write!(f, "; {index}: {peer}"))
+        write!(f, "seed {}: {:?} and {:?} in pieces of {}", self.seed, self.source, self.also, self.piece_length)?;
+        write!(f, "; trackers {:?}, answers {:?}", self.trackers, self.answers)?;
+        write!(f, "; {} % of connections fail; {:?}", self.ice_failures, self.partition)?;
+        self.web.iter().try_for_each(|web| write!(f, "; {web:?}"))?;
+        let shown: Vec<String> = self.peers.iter().map(PeerPlan::to_string).collect();
+        let mut first = 0;
+        for alike in shown.chunk_by(|a, b| a == b) {
+            let last = first + alike.len() - 1;
+            let range = if last > first { format!("{first} to {last}") } else { first.to_string() };
+            write!(f, "; {range}: {}", alike[0])?;
+            first = last + 1;
+        }
+        Ok(())
     }
 }
 
 impl Display for PeerPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Path { up, down, latency, message_max, .. } = self.path;
-        write!(
-            f,
-            "{:?} at {:?}, {}/{} kB/s {latency:?} {message_max}",
-            self.origin,
-            self.joins,
-            up / 1000,
-            down / 1000
-        )?;
+        let Path { up, down, latency, loss, message_max, .. } = self.path;
+        let (up, down) = (up / 1000, down / 1000);
+        write!(f, "{:?} at {:?}, {up}/{down} kB/s {latency:?} {loss} % {message_max}", self.origin, self.joins)?;
         if let Some(habit) = self.habit {
             write!(f, ", {habit:?}")?;
         }
         if let Some(departure) = self.leaves {
             write!(f, ", leaves {departure:?}")?;
+        }
+        if let Some(sleep) = self.sleeps {
+            write!(f, ", sleeps {sleep:?}")?;
         }
         if self.disk != DiskPlan::SOUND {
             write!(f, ", {:?}", self.disk)?;

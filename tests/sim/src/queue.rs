@@ -10,7 +10,9 @@ use swarmreel::time::Moment;
 
 use crate::fact::Fact;
 use crate::net::Transit;
+use crate::sdp::End;
 use crate::signal::Signal;
+use crate::web::Delivery;
 
 /// One engine, from its start to its end. A reloaded peer is a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,10 +33,40 @@ pub enum Event {
     Net(Transit),
     /// Something happens at a tracker, or on the way there.
     Signal(Signal),
+    /// Something comes from a web server.
+    Web(Delivery),
     /// A screen looks at its clock.
     Tick(NodeId),
     /// A person jumps to another place of the film: the index of the jump in the plan.
     Seek(NodeId, usize),
+    /// A villain (by index in the plan) is gone, `true`: without a word.
+    Vanish(usize, bool),
+    /// A villain says what it has held back.
+    Say(End, Vec<u8>),
+    /// A laptop is closed.
+    Sleep(NodeId),
+    /// A laptop is opened again.
+    Awake(NodeId),
+    /// The network falls apart (or, `false`, heals).
+    Partition(bool),
+}
+
+impl Event {
+    /// Whose page must be awake for it to happen.
+    pub fn addressees(&self) -> [Option<NodeId>; 2] {
+        match self {
+            Self::Wake(id) | Self::Fact(id, _) | Self::Seek(id, _) => [Some(*id), None],
+            Self::Net(Transit::Connect(a, b)) => [Some(a.0), Some(b.0)],
+            Self::Net(
+                Transit::Arrived(end, _)
+                | Transit::Looked(end)
+                | Transit::Lost(end)
+                | Transit::GaveUp(end)
+                | Transit::CutOff(end),
+            ) => [Some(end.0), None],
+            _ => [None, None],
+        }
+    }
 }
 
 /// Future events, and the present.

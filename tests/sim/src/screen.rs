@@ -167,6 +167,12 @@ impl Screen {
         (self.position > before).then(|| self.place())
     }
 
+    /// The laptop is closed until `now`: nothing is shown, and nobody waits.
+    pub fn doze(&mut self, now: Moment) -> Option<Fact> {
+        self.looked_at = now;
+        None
+    }
+
     fn look(&mut self, now: Moment) {
         let passed = now.since(self.looked_at);
         self.looked_at = now;

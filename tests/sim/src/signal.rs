@@ -34,6 +34,19 @@ pub enum Uptime {
     Restart(Duration, Duration),
 }
 
+/// How trackers pass answers on (F24).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// As they come.
+    PassedOn,
+    /// Every second one this much later, when its offer is long closed.
+    EverySecondLate(Duration),
+    /// Each one twice.
+    Twice,
+    /// Each one to somebody else too, who made no such offer.
+    ToOthersToo,
+}
+
 /// Something that happens at a tracker (by its index), or on the way there.
 #[derive(Clone, Debug)]
 pub enum Signal {
@@ -43,6 +56,8 @@ pub enum Signal {
     Text(usize, ConnId, String),
     /// A peer closed its socket.
     Closed(usize, ConnId),
+    /// The server's ping was not answered, if the peer's page is still gone or asleep.
+    Missed(usize, ConnId),
     /// The tracker wanted to be woken now.
     Wake(usize),
     /// The tracker's machine stops.
@@ -57,7 +72,7 @@ struct Socket {
     socket: SocketId,
     latency: Duration,
     connected: bool,
-    /// Its page vanished without a word; the tracker's server has not noticed yet.
+    /// Its page vanished without a word, or sleeps; the tracker's server has not noticed yet.
     dead: bool,
 }
 
@@ -74,6 +89,8 @@ pub struct Signaling {
     seed: u64,
     sites: Vec<Site>,
     minted: u64,
+    answers: Answers,
+    answered: u64,
 }
 
 /// The URL of the tracker of this index.
@@ -83,7 +100,7 @@ pub fn url(index: usize) -> String {
 
 impl Signaling {
     /// Sets the trackers up, and plans their stops and starts.
-    pub fn new(seed: u64, uptimes: &[Uptime], queue: &mut Queue) -> Self {
+    pub fn new(seed: u64, uptimes: &[Uptime], answers: Answers, queue: &mut Queue) -> Self {
         let site = || Site { tracker: None, sockets: BTreeMap::new(), alarm: None };
         for (index, uptime) in uptimes.iter().enumerate() {
             if *uptime != Uptime::Never {
@@ -94,7 +111,7 @@ impl Signaling {
                 queue.after(stops + back, Event::Signal(Signal::Start(index)));
             }
         }
-        Self { seed, sites: uptimes.iter().map(|_| site()).collect(), minted: 0 }
+        Self { seed, sites: uptimes.iter().map(|_| site()).collect(), minted: 0, answers, answered: 0 }
     }
 
     /// `Action::OpenSocket`.
@@ -127,10 +144,19 @@ impl Signaling {
         for (index, site) in self.sites.iter_mut().enumerate() {
             for (conn, socket) in site.sockets.iter_mut().filter(|(_, socket)| socket.node == node) {
                 socket.dead = silently;
-                let notice = if silently { PING_TIMEOUT } else { socket.latency };
-                queue.after(notice, Event::Signal(Signal::Closed(index, ConnId(*conn))));
+                let (notice, signal) = match silently {
+                    true => (PING_TIMEOUT, Signal::Missed(index, ConnId(*conn))),
+                    false => (socket.latency, Signal::Closed(index, ConnId(*conn))),
+                };
+                queue.after(notice, Event::Signal(signal));
             }
         }
+    }
+
+    /// A peer's page, which was as good as gone, is there again.
+    pub fn wake(&mut self, node: NodeId) {
+        let sockets = self.sites.iter_mut().flat_map(|site| site.sockets.values_mut());
+        sockets.filter(|socket| socket.node == node).for_each(|socket| socket.dead = false);
     }
 
     /// Lets something happen.
@@ -144,6 +170,12 @@ impl Signaling {
             Signal::Closed(index, conn) => {
                 self.with(index, conn, queue, |tracker| tracker.closed(now, conn));
                 self.sites[index].sockets.remove(&conn.0);
+            }
+            Signal::Missed(index, conn) => {
+                let Some(socket) = self.sites[index].sockets.get(&conn.0).filter(|socket| socket.dead) else { return };
+                // A sleeper finds its socket closed.
+                queue.after(Duration::ZERO, Event::Fact(socket.node, Fact::SocketClosed(socket.socket)));
+                self.step(Signal::Closed(index, conn), queue);
             }
             Signal::Wake(index) => {
                 if self.sites[index].alarm == Some(now) {
@@ -193,27 +225,49 @@ impl Signaling {
         let site = &mut self.sites[index];
         let Some(tracker) = &mut site.tracker else { return };
         turn(tracker);
-        while let Some(output) = tracker.poll() {
-            match output {
-                Output::Send { conn, text, .. } => {
-                    let Some(socket) = site.sockets.get(&conn.0) else { continue };
-                    queue.after(socket.latency, Event::Fact(socket.node, Fact::SocketText(socket.socket, text)));
-                }
-                Output::Probe { conn } => {
-                    if site.sockets.get(&conn.0).is_some_and(|socket| socket.dead) {
-                        queue.after(PROBE_TIMEOUT, Event::Signal(Signal::Closed(index, conn)));
-                    }
-                }
-                Output::Close { conn, .. } => {
-                    let Some(socket) = site.sockets.remove(&conn.0) else { continue };
-                    queue.after(socket.latency, Event::Fact(socket.node, Fact::SocketClosed(socket.socket)));
-                }
-            }
-        }
+        let outputs: Vec<Output> = std::iter::from_fn(|| tracker.poll()).collect();
         if let Some(alarm) = tracker.wake_at().filter(|alarm| site.alarm != Some(*alarm)) {
             site.alarm = Some(alarm.max(queue.now()));
             queue.at(alarm, Event::Signal(Signal::Wake(index)));
         }
+        outputs.into_iter().for_each(|output| self.carry_out(index, output, queue));
+    }
+
+    fn carry_out(&mut self, index: usize, output: Output, queue: &mut Queue) {
+        match output {
+            Output::Send { conn, text, .. } => {
+                let delay =
+                    if text.contains("\"answer\"") { self.tamper(index, conn, &text, queue) } else { Duration::ZERO };
+                let Some(socket) = self.sites[index].sockets.get(&conn.0) else { return };
+                queue.after(socket.latency + delay, Event::Fact(socket.node, Fact::SocketText(socket.socket, text)));
+            }
+            Output::Probe { conn } => {
+                if self.sites[index].sockets.get(&conn.0).is_some_and(|socket| socket.dead) {
+                    queue.after(PROBE_TIMEOUT, Event::Signal(Signal::Missed(index, conn)));
+                }
+            }
+            Output::Close { conn, .. } => {
+                let Some(socket) = self.sites[index].sockets.remove(&conn.0) else { return };
+                queue.after(socket.latency, Event::Fact(socket.node, Fact::SocketClosed(socket.socket)));
+            }
+        }
+    }
+
+    /// What else becomes of an answer that is passed on to `conn`. Returns how late it is.
+    fn tamper(&mut self, index: usize, conn: ConnId, text: &str, queue: &mut Queue) -> Duration {
+        self.answered += 1;
+        let sockets = &self.sites[index].sockets;
+        let copy_to = match self.answers {
+            Answers::EverySecondLate(by) if self.answered % 2 == 1 => return by,
+            Answers::EverySecondLate(_) | Answers::PassedOn => None,
+            Answers::Twice => sockets.get(&conn.0),
+            Answers::ToOthersToo => sockets.iter().find(|(other, _)| **other != conn.0).map(|(_, socket)| socket),
+        };
+        if let Some(socket) = copy_to {
+            let copy = Fact::SocketText(socket.socket, text.to_owned());
+            queue.after(socket.latency, Event::Fact(socket.node, copy));
+        }
+        Duration::ZERO
     }
 
     fn find(&self, node: NodeId, socket: SocketId) -> Option<(usize, u64, Duration)> {

@@ -4,26 +4,28 @@
 //! oracle. A violation is a panic that names the plan.
 
 mod driver;
+mod faults;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use swarmreel::engine::{Command, Input, Limits, Reply, Source as Named};
+use swarmreel::engine::{Command, Input, Limits, Reply, Source as Named, Stats};
 use swarmreel::hash::Digest;
 
 use crate::chance;
 use crate::content::Content;
-use crate::film;
 use crate::net::Net;
-use crate::node::{Node, Reader};
+use crate::node::Node;
 use crate::oracle;
-use crate::plan::{Departure, Origin, PeerPlan, Plan, Source};
+use crate::plan::{Departure, Origin, PeerPlan, Plan};
 use crate::queue::{Event, NodeId, Queue};
 use crate::screen::{Screen, TICK, Watched};
 use crate::signal::{self, Signaling};
 use crate::store::Store;
 use crate::trace::Trace;
+use crate::villain::Villain;
+use crate::web::{self, WebServers};
 
 /// How a run went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,16 @@ pub struct Report {
     pub took: Duration,
     /// Each peer of the plan.
     pub peers: Vec<Outcome>,
+}
+
+impl Report {
+    /// How long a peer took, from opening the page to the last piece.
+    ///
+    /// # Panics
+    /// If it is not done.
+    pub fn done(&self, peer: usize) -> Duration {
+        self.peers[peer].done.expect("it is done")
+    }
 }
 
 /// How a run went for a peer.
@@ -71,14 +83,17 @@ struct Person {
 pub struct World<'p> {
     plan: &'p Plan,
     limits: Limits,
-    content: Rc<Content>,
+    contents: Vec<Rc<Content>>,
     queue: Queue,
     net: Net,
     signaling: Signaling,
+    web: WebServers,
     people: Vec<Person>,
     nodes: BTreeMap<NodeId, Node>,
     /// Whose node it is or was, by `NodeId`.
     owners: Vec<usize>,
+    /// A peer that was not content when we last looked.
+    awaited: usize,
     trace: Trace,
 }
 
@@ -104,16 +119,14 @@ impl Drop for World<'_> {
 impl<'p> World<'p> {
     fn new(plan: &'p Plan) -> Self {
         let trackers: Vec<String> = (0..plan.trackers.len()).map(signal::url).collect();
-        let content = match plan.source {
-            Source::Random(length) => {
-                Content::random(length, plan.piece_length, trackers, &mut chance::stream(plan.seed, "content"))
-            }
-            Source::Film(name) => Content::new(name, film::bytes(name), plan.piece_length, trackers),
-        };
+        let mut rng = chance::stream(plan.seed, "content");
+        let sources = std::iter::once(&plan.source).chain(&plan.also);
+        let contents = sources.map(|source| Content::of(*source, plan.piece_length, trackers.clone(), &mut rng));
+        let contents: Vec<Rc<Content>> = contents.map(Rc::new).collect();
         let limits = Limits::default();
         let mut queue = Queue::default();
         let net = Net::new(limits.link_buffer_low, plan.ice_failures, chance::stream(plan.seed, "net"));
-        let signaling = Signaling::new(plan.seed, &plan.trackers, &mut queue);
+        let signaling = Signaling::new(plan.seed, &plan.trackers, plan.answers, &mut queue);
         let person = |(index, peer): (usize, &PeerPlan)| {
             let rng = chance::stream(plan.seed, &format!("disk of {index}"));
             Person { store: Store::new(peer.disk, rng), node: None, visits: 0, outcome: Outcome::default() }
@@ -122,8 +135,12 @@ impl<'p> World<'p> {
         for (index, peer) in plan.peers.iter().enumerate() {
             queue.after(peer.joins, Event::Join(index));
         }
-        let (content, nodes, trace) = (Rc::new(content), BTreeMap::new(), Trace::default());
-        Self { plan, limits, content, queue, net, signaling, people, nodes, owners: Vec::new(), trace }
+        let (nodes, owners, trace) = (BTreeMap::new(), Vec::new(), Trace::default());
+        let web = WebServers::new(&plan.web, Rc::clone(&contents[0]));
+        let mut world =
+            Self { plan, limits, contents, queue, net, signaling, web, people, nodes, owners, awaited: 0, trace };
+        world.plan_faults();
+        world
     }
 
     fn run_until_all_are_done(&mut self) {
@@ -137,6 +154,11 @@ impl<'p> World<'p> {
     }
 
     fn happen(&mut self, event: Event) {
+        let mut addressees = event.addressees().into_iter().flatten();
+        if let Some(sleeper) = addressees.find(|id| self.nodes.get(id).is_some_and(|node| node.asleep.is_some())) {
+            let missed = self.nodes.get_mut(&sleeper).and_then(|node| node.asleep.as_mut());
+            return missed.expect("it sleeps").push(event);
+        }
         match event {
             Event::Join(peer) => self.join(peer),
             Event::Leave(peer) => self.leave_as_planned(peer),
@@ -148,8 +170,22 @@ impl<'p> World<'p> {
                 }
             }
             Event::Signal(signal) => self.signaling.step(signal, &mut self.queue),
+            Event::Web(delivery) => {
+                if let Some((id, fact)) = self.web.step(delivery, &mut self.queue) {
+                    self.tell(id, fact);
+                }
+            }
             Event::Tick(id) => self.tick(id),
             Event::Seek(id, jump) => self.jump(id, jump),
+            Event::Vanish(peer, silently) => self.close_page(peer, silently),
+            Event::Say((id, link), bytes) => {
+                if self.net.is_open((id, link)) {
+                    self.net.send((id, link), bytes, &mut self.queue);
+                }
+            }
+            Event::Sleep(id) => self.sleep(id),
+            Event::Awake(id) => self.awake(id),
+            Event::Partition(apart) => self.partition(apart),
         }
     }
 
@@ -157,42 +193,65 @@ impl<'p> World<'p> {
         let plan = &self.plan.peers[peer];
         let id = NodeId(self.owners.len() as u16);
         self.owners.push(peer);
-        self.net.join(id, plan.path);
-        self.nodes.insert(id, Node::new(id, peer, plan, self.plan.seed, self.queue.now()));
+        let is_first_side = self.plan.partition.is_some_and(|partition| peer < partition.first);
+        self.net.join(id, plan.path, is_first_side);
+        let stream = |what: &str| format!("{what} of node {}", id.0);
+        let pieces = self.contents[0].metainfo.pieces.len() as u32;
+        let rng = chance::stream(self.plan.seed, &stream("habit"));
+        let villain = plan.habit.map(|habit| Villain::new(habit, pieces, rng));
+        let seed = chance::seed(self.plan.seed, &stream("engine"));
+        self.nodes.insert(id, Node::new(peer, villain, seed, self.queue.now()));
         let person = &mut self.people[peer];
         (person.node, person.visits) = (Some(id), person.visits + 1);
         if let Some(Departure::After { stay, .. }) = plan.leaves.filter(|_| person.visits == 1) {
             self.queue.after(stay, Event::Leave(peer));
         }
-        self.open_page(id, plan);
+        if let Some(sleep) = plan.sleeps.filter(|_| person.visits == 1) {
+            self.queue.after(sleep.after, Event::Sleep(id));
+        }
+        for content in self.contents.clone() {
+            self.open_torrent(id, &content);
+        }
+        if plan.watches {
+            self.watch(id);
+        }
     }
 
-    /// What the person does first.
-    fn open_page(&mut self, id: NodeId, plan: &PeerPlan) {
-        let command = match plan.origin {
-            Origin::File => Command::Seed {
-                metainfo: Box::new(self.content.metainfo.clone()),
-                trackers: Vec::new(),
-                super_seed: plan.super_seeds,
-            },
-            Origin::Torrent => add(Named::Torrent(self.content.metainfo.to_torrent())),
-            Origin::Magnet => add(Named::Text(self.content.metainfo.magnet().to_string())),
+    /// What the person does first, with each torrent.
+    fn open_torrent(&mut self, id: NodeId, content: &Rc<Content>) {
+        let peer = self.owners[usize::from(id.0)];
+        let PeerPlan { origin, super_seeds: super_seed, .. } = self.plan.peers[peer];
+        let command = match origin {
+            Origin::File => {
+                Command::Seed { metainfo: Box::new(content.metainfo.clone()), trackers: Vec::new(), super_seed }
+            }
+            Origin::Torrent => self.add(content, Named::Torrent(content.metainfo.to_torrent())),
+            Origin::Magnet => self.add(content, Named::Text(content.metainfo.magnet().to_string())),
         };
         let Some(Reply::Torrent(torrent)) = self.command(id, command) else { panic!("a torrent is the reply") };
         let Some(node) = self.nodes.get_mut(&id) else { return };
-        node.torrent = Some(torrent);
-        if plan.origin == Origin::File {
-            self.people[node.peer].store.seed(torrent, &self.content);
+        node.torrents.push(torrent);
+        if origin == Origin::File {
+            self.people[peer].store.seed(torrent, content);
         }
         self.settle(id);
-        if plan.watches {
-            let reply = self.command(id, Command::Play { torrent, file: Some(0) });
-            let Some(Reply::Play(play)) = reply else { panic!("a play is the reply") };
-            let screen = Screen::new(play, &self.content, self.queue.now());
-            self.nodes.get_mut(&id).expect("it has just come").screen = Some(screen);
-            self.queue.after(TICK, Event::Tick(id));
-            self.settle(id);
-        }
+    }
+
+    fn watch(&mut self, id: NodeId) {
+        let Some(&torrent) = self.nodes.get(&id).and_then(|node| node.torrents.first()) else { return };
+        let reply = self.command(id, Command::Play { torrent, file: Some(0) });
+        let Some(Reply::Play(play)) = reply else { panic!("a play is the reply") };
+        let screen = Screen::new(play, &self.contents[0], self.queue.now());
+        self.nodes.get_mut(&id).expect("it has just come").screen = Some(screen);
+        self.queue.after(TICK, Event::Tick(id));
+        self.settle(id);
+    }
+
+    /// The web servers have the first content only.
+    fn add(&self, content: &Rc<Content>, source: Named) -> Command {
+        let served = if Rc::ptr_eq(content, &self.contents[0]) { self.plan.web.len() } else { 0 };
+        let web_seeds = (0..served).map(web::url).collect();
+        Command::Add { source, trackers: Vec::new(), web_seeds }
     }
 
     /// A person's wish. What follows from it waits for `settle`.
@@ -214,8 +273,10 @@ impl<'p> World<'p> {
 
     fn tick(&mut self, id: NodeId) {
         let now = self.queue.now();
-        let Some(screen) = self.nodes.get_mut(&id).and_then(|node| node.screen.as_mut()) else { return };
-        let fact = screen.tick(now);
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let is_asleep = node.asleep.is_some();
+        let Some(screen) = node.screen.as_mut() else { return };
+        let fact = if is_asleep { screen.doze(now) } else { screen.tick(now) };
         self.queue.after(TICK, Event::Tick(id));
         if let Some(fact) = fact {
             self.tell(id, fact);
@@ -232,44 +293,16 @@ impl<'p> World<'p> {
         }
     }
 
-    fn leave_as_planned(&mut self, peer: usize) {
-        let (silently, back) = match self.plan.peers[peer].leaves {
-            Some(Departure::After { silently, back, .. }) => (silently, back),
-            // A villain that vanishes does so without a word.
-            None => (true, None),
-            Some(Departure::WhenCopied) => (false, None),
-        };
-        let Some(id) = self.people[peer].node.take() else { return };
-        self.note_outcome(id);
-        self.nodes.remove(&id);
-        self.net.leave(id, silently, &mut self.queue);
-        self.signaling.leave(id, silently, &mut self.queue);
-        self.people[peer].store.reload();
-        if let Some(back) = back {
-            self.queue.after(back, Event::Join(peer));
+    fn is_finished(&mut self) -> bool {
+        if self.queue.now().0 < self.plan.lasts.as_micros() as u64 {
+            return false;
         }
-    }
-
-    /// Who wanted to stay until there is a second copy may go when there is one.
-    fn let_go_of_copied(&mut self) {
-        let waits = |peer: &PeerPlan| peer.leaves == Some(Departure::WhenCopied);
-        let Some(peer) = self.plan.peers.iter().position(waits).filter(|peer| self.people[*peer].node.is_some()) else {
-            return;
-        };
-        let hash = self.content.metainfo.info_hash;
-        let mut copied = vec![false; self.content.metainfo.pieces.len()];
-        for (plan, person) in self.plan.peers.iter().zip(&self.people) {
-            if plan.must_finish() && person.node.is_some() {
-                person.store.pieces(hash).for_each(|(piece, _)| copied[piece as usize] = true);
-            }
-        }
-        if copied.into_iter().all(|copied| copied) {
-            self.queue.after(Duration::ZERO, Event::Leave(peer));
-        }
-    }
-
-    fn is_finished(&self) -> bool {
-        (0..self.people.len()).all(|peer| self.is_content(peer))
+        let waits = |peer: &usize| !self.is_content(*peer);
+        // Whoever was not content a moment ago is asked first: it is, nearly always, still not.
+        let found = Some(self.awaited).filter(|peer| *peer < self.people.len() && waits(peer));
+        let found = found.or_else(|| (0..self.people.len()).find(waits));
+        self.awaited = found.unwrap_or_default();
+        found.is_none()
     }
 
     /// Whether a peer has all that it wanted.
@@ -282,20 +315,20 @@ impl<'p> World<'p> {
         let Some(node) = person.node.map(|id| &self.nodes[&id]).filter(|_| !comes_back || person.visits > 1) else {
             return false;
         };
-        let has_all = || {
-            let stored = person.store.pieces(self.content.metainfo.info_hash).count();
-            node.done && stored == self.content.metainfo.pieces.len()
+        let is_kept = |content: &Rc<Content>| {
+            person.store.pieces(content.metainfo.info_hash).count() == content.metainfo.pieces.len()
         };
+        let has_all = || node.done.len() == self.contents.len() && self.contents.iter().all(is_kept);
         (plan.origin == Origin::File || !plan.disk.is_sound() || has_all())
             && node.screen.as_ref().is_none_or(|screen| screen.watched().to_the_end)
-            && (!plan.reads || node.reader.as_ref().is_some_and(Reader::is_finished))
+            && (!plan.reads || node.reader.as_ref().is_some_and(|reader| self.is_read_out(reader)))
     }
 
     /// Who is not done, for a person to read.
     fn unfinished(&self) -> String {
         let describe = |peer: usize| {
             let node = self.people[peer].node.map(|id| &self.nodes[&id]);
-            let stats = node.and_then(|node| node.engine.stats(self.queue.now(), node.torrent?));
+            let stats = node.map(|node| self.stats(node));
             let watched = node.and_then(|node| node.screen.as_ref()).map(Screen::watched);
             format!("peer {peer}: {watched:?} {stats:?} {:?}", self.people[peer].outcome)
         };
@@ -303,40 +336,36 @@ impl<'p> World<'p> {
         unfinished.map(describe).collect::<Vec<_>>().join("; ")
     }
 
+    fn stats(&self, node: &Node) -> Vec<Stats> {
+        node.torrents.iter().filter_map(|torrent| node.engine.stats(self.queue.now(), *torrent)).collect()
+    }
+
     fn note_outcome(&mut self, id: NodeId) {
         let node = &self.nodes[&id];
-        let outcome = &mut self.people[node.peer].outcome;
-        outcome.watched = node.screen.as_ref().map(Screen::watched);
-        if let Some(stats) = node.torrent.and_then(|torrent| node.engine.stats(self.queue.now(), torrent)) {
+        let (peer, watched) = (node.peer, node.screen.as_ref().map(Screen::watched));
+        let stats = self.stats(node);
+        let outcome = &mut self.people[peer].outcome;
+        outcome.watched = watched.or(outcome.watched);
+        for stats in stats {
             outcome.downloaded += stats.downloaded;
             outcome.uploaded += stats.uploaded;
             outcome.wasted += stats.wasted;
         }
     }
 
-    /// Everyone removes the torrent: nothing may be left open. Then the report.
+    /// Everyone leaves. Then the report.
     fn close(mut self) -> Report {
         let took = Duration::from_micros(self.queue.now().0);
         for id in self.nodes.keys().copied().collect::<Vec<_>>() {
-            self.note_outcome(id);
-            let torrent = self.nodes[&id].torrent.expect("every page opens a torrent");
-            self.command(id, Command::Remove { torrent, forget: false });
-            self.settle(id);
-            let node = &self.nodes[&id];
-            assert_eq!(self.net.ends_of(id), [], "peer {} left connections behind", node.peer);
-            assert!(node.sockets.is_empty(), "peer {} left sockets behind", node.peer);
-            assert!(self.people[node.peer].store.is_closed(), "peer {} left its store open", node.peer);
+            self.remove_all(id);
         }
         for (plan, person) in self.plan.peers.iter().zip(&self.people).filter(|(plan, _)| plan.is_honest()) {
-            let kept = person.store.pieces(self.content.metainfo.info_hash);
-            kept.filter(|_| !plan.disk.rots)
-                .for_each(|(piece, bytes)| oracle::check_piece(&self.content, piece, bytes));
+            for content in self.contents.iter().filter(|_| !plan.disk.rots) {
+                let kept = person.store.pieces(content.metainfo.info_hash);
+                kept.for_each(|(piece, bytes)| oracle::check_piece(content, piece, bytes));
+            }
         }
         let peers = self.people.iter().map(|person| person.outcome.clone()).collect();
         Report { trace: self.trace.digest(), steps: self.trace.steps(), took, peers }
     }
-}
-
-fn add(source: Named) -> Command {
-    Command::Add { source, trackers: Vec::new() }
 }

@@ -32,7 +32,7 @@ fn plan(peers: Vec<PeerPlan>) -> Plan {
 
 /// How long a peer took, from opening the page.
 fn done(report: &Report, peer: usize) -> Duration {
-    report.peers[peer].done.expect("it is done")
+    report.done(peer)
 }
 
 fn seconds(count: u64) -> Duration {

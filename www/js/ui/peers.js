@@ -8,6 +8,8 @@ import { count, percent, speed } from "./format.js";
 const SHOWN = 6;
 
 /** @typedef {import("./item.js").Stats["peers"][number]} Peer */
+/** @typedef {import("./item.js").Stats["webSeeds"][number]} WebSeed */
+/** @typedef {Pick<Peer, "client" | "progress" | "downloadSpeed" | "uploadSpeed">} Row */
 
 export class PeerList {
   constructor() {
@@ -17,17 +19,35 @@ export class PeerList {
     this.more = find(card, ".peers-more", HTMLElement);
   }
 
-  /** @param {readonly Peer[]} peers @param {string} noun what they are to this person */
-  update(peers, noun) {
-    say(this.title, peers.length === 0 ? `No ${noun}s yet` : count(peers.length, noun));
-    const fastest = [...peers].sort((a, b) => traffic(b) - traffic(a)).slice(0, SHOWN);
+  /**
+   * @param {readonly Peer[]} peers
+   * @param {readonly WebSeed[]} webSeeds
+   * @param {string} noun what peers are to this person
+   */
+  update(peers, webSeeds, noun) {
+    const servers = webSeeds.filter(({ state }) => state !== "off");
+    say(this.title, title(peers.length, noun, servers.length));
+    const all = [...peers, ...servers.map(asRow)];
+    const fastest = all.sort((a, b) => traffic(b) - traffic(a)).slice(0, SHOWN);
     rows(this.list, "peer-row", fastest.length).forEach((row, index) => fill(row, fastest[index]));
-    show(this.more, peers.length > SHOWN);
-    say(this.more, `and ${peers.length - SHOWN} more`);
+    show(this.more, all.length > SHOWN);
+    say(this.more, `and ${all.length - SHOWN} more`);
   }
 }
 
-/** @param {HTMLElement} row @param {Peer} peer */
+/** @param {number} peers @param {string} noun @param {number} servers */
+function title(peers, noun, servers) {
+  if (peers + servers === 0) return `No ${noun}s yet`;
+  const counts = [peers > 0 && count(peers, noun), servers > 0 && count(servers, "web server")];
+  return counts.filter(Boolean).join(" and ");
+}
+
+/** A web server looks like a peer that has it all. @param {WebSeed} seed @returns {Row} */
+function asRow({ url, downloadSpeed }) {
+  return { client: `Web server ${new URL(url).host}`, progress: 1, downloadSpeed, uploadSpeed: 0 };
+}
+
+/** @param {HTMLElement} row @param {Row} peer */
 function fill(row, peer) {
   const face = find(row, ".peer-face", HTMLElement);
   face.style.setProperty("--part", percent(peer.progress).replace(" ", ""));
@@ -44,7 +64,7 @@ function speedInto(element, arrow, value, direction) {
   element.title = `${speed(value)} ${direction}`;
 }
 
-/** @param {Peer} peer */
+/** @param {Row} peer */
 function traffic({ downloadSpeed, uploadSpeed }) {
   return downloadSpeed + uploadSpeed;
 }

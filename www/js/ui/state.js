@@ -9,6 +9,7 @@ import { count, percent } from "./format.js";
  * @typedef {object} Traffic
  * @property {number} progress the part that is here and checked, 0 to 1
  * @property {ReadonlyArray<{ progress: number }>} peers connected peers
+ * @property {ReadonlyArray<{ state: string }>} webSeeds web servers that have it
  * @property {number} connecting connections being set up
  * @property {{ working: number, total: number }} trackers
  * @property {number | null} timeToFirstFrame milliseconds from the link to the first picture; null before
@@ -58,7 +59,8 @@ export function describe(facts) {
     return { key: "starting", headline: "Starting", detail: "Getting things ready.", busy: true };
   }
   if (facts.origin === "shared") return sharing(facts.traffic, facts.waited, facts.screen);
-  if (facts.traffic.progress < 1 && facts.traffic.peers.length === 0 && !showsSomething(facts.screen)) {
+  const helped = facts.traffic.peers.length > 0 || (facts.ready && isServed(facts.traffic));
+  if (facts.traffic.progress < 1 && !helped && !showsSomething(facts.screen)) {
     return finding(facts.traffic, facts.waited, facts.wasShared);
   }
   return facts.ready ? watching(facts.screen, facts.traffic) : resolving(facts.traffic);
@@ -136,10 +138,14 @@ function resolving({ peers }) {
  * @param {Traffic} traffic
  * @returns {Words}
  */
-function watching(screen, { progress, peers, timeToFirstFrame }) {
+function watching(screen, traffic) {
+  const { progress, peers, timeToFirstFrame } = traffic;
   const complete = progress >= 1;
   const keep = "You have the whole video. Keep this tab open to keep sharing.";
-  const alone = "Nobody else is here right now. The rest comes when someone is back.";
+  const served = isServed(traffic);
+  const alone = served
+    ? "Nobody else is here right now. It comes from a web server."
+    : "Nobody else is here right now. The rest comes when someone is back.";
   const going = peers.length === 0 ? alone : "You share what you have with the others while you watch.";
   const after = complete ? keep : going;
   switch (screen) {
@@ -159,7 +165,7 @@ function watching(screen, { progress, peers, timeToFirstFrame }) {
       return {
         key: "buffering",
         headline: "Buffering",
-        detail: !complete && peers.length === 0 ? alone : "Getting the next pictures.",
+        detail: !complete && peers.length === 0 && !served ? alone : "Getting the next pictures.",
         busy: true,
       };
     default:
@@ -167,6 +173,11 @@ function watching(screen, { progress, peers, timeToFirstFrame }) {
         ? { key: "complete", headline: "Download complete", detail: "Save it, or keep this tab open to keep sharing." }
         : { key: "downloading", headline: "Downloading", detail: "It can be saved as soon as it is here.", busy: true };
   }
+}
+
+/** A web server can be asked. @param {Traffic} traffic */
+function isServed({ webSeeds }) {
+  return webSeeds.some(({ state }) => state === "idle" || state === "fetching");
 }
 
 /** @returns {Words} */

@@ -12,6 +12,7 @@ function traffic(traffic) {
   return {
     progress: 0,
     peers: [],
+    webSeeds: [],
     connecting: 0,
     trackers: { working: 1, total: 1 },
     timeToFirstFrame: null,
@@ -35,6 +36,7 @@ function opened(facts) {
 
 const NOBODY = traffic();
 const SOMEONE = traffic({ progress: 0.3, peers: [{ progress: 1 }] });
+const SERVED = traffic({ progress: 0.3, webSeeds: [{ state: "fetching" }] });
 const ALL = traffic({ progress: 1 });
 
 /** @type {[string, Facts, string, RegExp][]} */
@@ -57,6 +59,19 @@ const CASES = [
   ],
   ["own link after a reload", opened({ waited: PATIENCE, wasShared: true }), "alone", /Choose the file again/],
   ["a peer, no metadata", opened({ traffic: traffic({ peers: [{ progress: 1 }] }) }), "metadata", /details.*1 peer\b/],
+  [
+    "a web server and nobody else",
+    opened({ ready: true, screen: "playing", traffic: SERVED }),
+    "playing",
+    /Nobody else.*from a web server/,
+  ],
+  ["a web server, before the first picture", opened({ ready: true, screen: "loading", traffic: SERVED }), "buffering", /next pictures/],
+  [
+    "a web server that fails, and nobody else",
+    opened({ ready: true, traffic: traffic({ webSeeds: [{ state: "resting" }] }) }),
+    "looking",
+    /^Looking/,
+  ],
   ["before the first picture", opened({ ready: true, screen: "loading", traffic: SOMEONE }), "buffering", /^Buffering/],
   ["the picture waits", opened({ ready: true, screen: "waiting", traffic: SOMEONE }), "buffering", /^Buffering/],
   ["it plays", opened({ ready: true, screen: "playing", traffic: SOMEONE }), "playing", /^Playing while it downloads/],

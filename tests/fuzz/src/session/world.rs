@@ -8,6 +8,7 @@ use swarmreel::ids::{LinkId, PlayId, ReadId, TorrentId};
 use swarmreel::wire::Message;
 
 use super::message;
+use super::web::{self, Web};
 use crate::case::{CASES, Case, peer_id};
 use crate::driver::{Driver, TRACKER};
 use crate::far::Far;
@@ -34,6 +35,7 @@ pub(super) struct World {
     loads: VecDeque<u32>,
     reads: BTreeMap<ReadId, Reading>,
     plays: Vec<PlayId>,
+    web: Web,
     /// Bytes that came in.
     input: usize,
     /// Payload that came in, was verified, and went out to peers that are gone.
@@ -61,6 +63,8 @@ fn limits() -> Limits {
         cache_bytes_max: 2000,
         check_bytes_at_once: 1000,
         deliver_bytes_max: 100,
+        web_run_bytes_min: 1000,
+        web_run_bytes_max: 20_000,
         urgent_bytes: 1000,
         ahead_bytes: 2000,
         play_ahead_bytes: 3000,
@@ -76,9 +80,10 @@ impl World {
         let mut driver = Driver::new(limits());
         let start = script.below(5);
         let trackers = vec![TRACKER.to_owned()];
+        let web_seeds = vec![web::URL.to_owned(); usize::from(script.flag())];
         let command = match start {
-            0 => Command::Add { source: Source::Text(case.metainfo.info_hash.to_hex()), trackers },
-            1 | 2 => Command::Add { source: Source::Torrent(case.torrent.clone()), trackers },
+            0 => Command::Add { source: Source::Text(case.metainfo.info_hash.to_hex()), trackers, web_seeds },
+            1 | 2 => Command::Add { source: Source::Torrent(case.torrent.clone()), trackers, web_seeds },
             _ => Command::Seed { metainfo: Box::new(case.metainfo.clone()), trackers, super_seed: start == 4 },
         };
         let Ok(Reply::Torrent(torrent)) = driver.engine.command(driver.now, command) else { panic!("it is added") };
@@ -92,11 +97,15 @@ impl World {
             loads: VecDeque::new(),
             reads: BTreeMap::new(),
             plays: Vec::new(),
+            web: Web::default(),
             input: case.content.len() + case.metainfo.info.len(),
             fed: 0,
             stored: 0,
             sent: 0,
         };
+        if start == 1 {
+            world.driver.handle(Input::StoreOpened { torrent, info: None, have: None });
+        }
         if start == 2 {
             let have = vec![0xff; case.pieces().div_ceil(8) as usize];
             let have = if script.flag() { have } else { script.take(2).to_vec() };
@@ -111,7 +120,7 @@ impl World {
 
     /// One thing happens.
     pub(super) fn step(&mut self, script: &mut Script<'_>) {
-        match script.below(24) {
+        match script.below(28) {
             0..=8 => self.speak(script),
             9..=12 => self.answer(script),
             13 => self.driver.sleep(Duration::from_millis(100 * u64::from(script.byte()))),
@@ -123,6 +132,12 @@ impl World {
             20 => self.reconnect(script),
             21 => self.player(script),
             22 => self.late(script),
+            23..=25 => {
+                let body = self.web.step(script, &mut self.driver, self.case);
+                self.input += body;
+                self.fed += body as u64;
+            }
+            26 => self.network(script),
             _ => self.garbage(script),
         }
         self.settle();
@@ -249,7 +264,7 @@ impl World {
             }
             _ => {
                 let source = Source::Torrent(self.case.torrent.clone());
-                Command::Add { source, trackers: Vec::new() }
+                Command::Add { source, trackers: Vec::new(), web_seeds: Vec::new() }
             }
         };
         let reading = if let Command::Read { file, range, .. } = &command { self.reading(*file, range) } else { None };
@@ -305,6 +320,13 @@ impl World {
         }
     }
 
+    fn network(&mut self, script: &mut Script<'_>) {
+        match self.fars.get(script.below(8)).map(|far| far.link) {
+            Some(link) => self.driver.handle(Input::LinkReachable { link, reachable: script.flag() }),
+            None => self.driver.handle(Input::NetworkChanged),
+        }
+    }
+
     /// Facts about what the engine does not know any more, or never did.
     fn late(&mut self, script: &mut Script<'_>) {
         let (torrent, piece) = (self.torrent, script.u32() % (self.case.pieces() + 2));
@@ -338,6 +360,9 @@ impl World {
                     self.verified[piece as usize] = true;
                     self.stored += bytes.len() as u64;
                     self.stores.push_back(piece);
+                }
+                Output::Do(action @ (Action::Fetch { .. } | Action::CancelFetch(_))) => {
+                    self.web.note(&action, self.case);
                 }
                 Output::Do(Action::Load { piece, .. }) => self.loads.push_back(piece),
                 Output::Do(Action::Deliver { read, bytes, last }) => self.delivered(read, &bytes, last),

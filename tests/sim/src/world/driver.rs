@@ -24,6 +24,8 @@ impl World<'_> {
             let now = self.queue.now();
             self.trace.fact(now, id, &fact);
             let Some(node) = self.nodes.get_mut(&id) else { return };
+            node.facts += 1;
+            let removes = self.plan.peers[node.peer].removes_after == Some(node.facts);
             match fact {
                 Fact::SocketClosed(socket) => _ = node.sockets.remove(&socket),
                 Fact::LinkClosed(link) => forget(node, link),
@@ -31,16 +33,22 @@ impl World<'_> {
             }
             node.engine.handle(now, fact.input());
             self.settle(id);
+            if removes {
+                self.remove_all(id);
+            }
         }
     }
 
     /// What a peer without the fast extension hears of a fact: whole messages, with nothing of the extension.
     fn as_heard(&mut self, id: NodeId, fact: Fact) -> Vec<Fact> {
+        let is_honest = |node: NodeId| self.plan.peers[self.owners[usize::from(node.0)]].is_honest();
         let Some(node) = self.nodes.get_mut(&id) else { return Vec::new() };
         match (fact, &node.villain) {
-            (Fact::LinkData(link, bytes), Some(villain)) if villain.habit() == Habit::NoFast => {
+            (Fact::LinkData(link, bytes), Some(villain)) if villain.hears_otherwise() => {
                 let frames = node.heard.entry(link).or_default().push(&bytes);
-                oracle::check_heard_without_fast(&frames);
+                if self.net.remote((id, link)).is_some_and(|(remote, _)| is_honest(remote)) {
+                    oracle::check_heard_without_fast(&frames);
+                }
                 frames.into_iter().map(|frame| Fact::LinkData(link, villain.hear(frame))).collect()
             }
             (fact, _) => vec![fact],
@@ -58,7 +66,10 @@ impl World<'_> {
             }
         }
         let Some(node) = self.nodes.get_mut(&id) else { return };
-        node.engine.check();
+        node.turns += 1;
+        if node.turns % self.plan.checks_every == 0 {
+            node.engine.check();
+        }
         let wanted = node.engine.wake_at();
         if wanted != node.alarm {
             node.alarm = wanted.map(|moment| moment.max(self.queue.now()));
@@ -75,6 +86,8 @@ impl World<'_> {
                 self.connect(id, action);
             }
             Action::Send { link, bytes } => self.send(id, link, bytes),
+            Action::Fetch { fetch, url, range } => self.web.fetch((id, fetch), &url, range, &mut self.queue),
+            Action::CancelFetch(fetch) => self.web.cancel((id, fetch)),
             Action::OpenStore { .. }
             | Action::SizeStore { .. }
             | Action::Store { .. }
@@ -115,16 +128,18 @@ impl World<'_> {
             }
             other => unreachable!("not for the network: {other:?}"),
         }
-        oracle::check_links(&self.limits, self.net.ends_of(id).len());
+        oracle::check_links(&self.limits, self.contents.len(), self.net.ends_of(id).len());
     }
 
     fn store(&mut self, id: NodeId, action: Action) {
         let peer = self.nodes[&id].peer;
-        let written = if let Action::Store { piece, bytes, .. } = &action { Some((*piece, bytes)) } else { None };
-        if let Some((piece, bytes)) = written.filter(|_| self.plan.peers[peer].is_honest()) {
-            oracle::check_piece(&self.content, piece, bytes);
+        let writes = matches!(action, Action::Store { .. });
+        if let Action::Store { torrent, piece, bytes } = &action
+            && self.plan.peers[peer].is_honest()
+        {
+            let topic = self.nodes[&id].torrents.iter().position(|known| known == torrent);
+            oracle::check_piece(&self.contents[topic.expect("a torrent is known before it stores")], *piece, bytes);
         }
-        let writes = written.is_some();
         let store = &mut self.people[peer].store;
         let (delay, fact) = (store.latency(), store.act(action));
         self.answer(id, delay, fact);
@@ -150,8 +165,10 @@ impl World<'_> {
         let node = self.nodes.get_mut(&id).expect(SPEAKER);
         let reader = node.reader.as_mut().expect("only a read that was asked for is answered");
         let read = reader.read;
-        if let Some(credit) = reader.take(bytes, last, &self.content) {
+        if let Some(credit) = reader.take(bytes, last, &self.contents[0]) {
             self.command(id, Command::ReadMore { read, credit });
+        } else if last {
+            self.read_next(id);
         }
     }
 
@@ -166,10 +183,15 @@ impl World<'_> {
         assert!(self.net.is_open(end), "a message to a channel that is not open");
         let node = self.nodes.get_mut(&id).expect(SPEAKER);
         let plan = &self.plan.peers[node.peer];
-        oracle::check_send(&self.limits, bytes.len(), self.net.message_max(end), self.net.buffered(end));
         let frames = node.said.entry(link).or_default().push(&bytes);
+        if let Some(handshake) = frames.first().filter(|frame| frame.is_handshake) {
+            node.topics.insert(link, oracle::topic(handshake, &self.contents));
+        }
         if plan.is_honest() {
-            oracle::check_said(&frames, &self.content, plan.habit != Some(Habit::NoFast));
+            oracle::check_send(&self.limits, bytes.len(), self.net.message_max(end), self.net.buffered(end));
+        }
+        if plan.is_honest() && !frames.is_empty() {
+            oracle::check_said(&frames, &self.contents[node.topics[&link]], plan.habit != Some(Habit::NoFast));
         }
         if node.villain.is_some() {
             self.misbehave(id, link, frames)
@@ -181,19 +203,33 @@ impl World<'_> {
     fn misbehave(&mut self, id: NodeId, link: LinkId, frames: Vec<Frame>) {
         for frame in frames {
             let Some(villain) = self.nodes.get_mut(&id).and_then(|node| node.villain.as_mut()) else { return };
-            match villain.tamper(frame) {
+            match villain.tamper(link, frame) {
                 Verdict::Say(messages) => {
                     for message in messages {
                         self.net.send((id, link), message, &mut self.queue);
                     }
                 }
-                Verdict::Vanish(message) => {
+                Verdict::Drip(messages, rate) => self.drip(id, link, messages, rate),
+                Verdict::Vanish(message, silently) => {
                     self.net.send((id, link), message, &mut self.queue);
                     let peer = self.nodes[&id].peer;
                     // Its uplink still gets the half block out.
-                    return self.queue.after(Duration::from_millis(200), Event::Leave(peer));
+                    return self.queue.after(Duration::from_millis(200), Event::Vanish(peer, silently));
                 }
             }
+        }
+    }
+
+    /// Says these messages at so many bytes a second, after what it is still to say there.
+    fn drip(&mut self, id: NodeId, link: LinkId, messages: Vec<Vec<u8>>, rate: u32) {
+        let now = self.queue.now();
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let due = node.dripping.entry(link).or_default();
+        *due = (*due).max(now);
+        for message in messages {
+            let pause = Duration::from_micros(message.len() as u64 * 1_000_000 / u64::from(rate));
+            self.queue.at(*due, Event::Say((id, link), message));
+            *due = *due + pause;
         }
     }
 
@@ -203,9 +239,11 @@ impl World<'_> {
         let outcome = &mut self.people[node.peer].outcome;
         match told {
             Told::Ready(torrent) => self.read_if_planned(id, torrent),
-            Told::Done(_) => {
-                node.done = true;
-                outcome.done = Some(now.since(node.since));
+            Told::Done(torrent) => {
+                node.done.insert(torrent);
+                if node.done.len() == self.contents.len() {
+                    outcome.done = Some(now.since(node.since));
+                }
             }
             Told::Warning { code, .. } => *outcome.warnings.entry(code).or_default() += 1,
             Told::PeerLeft { link, reason, .. } => {
@@ -226,16 +264,35 @@ impl World<'_> {
     }
 
     fn read_if_planned(&mut self, id: NodeId, torrent: TorrentId) {
-        let peer = self.nodes[&id].peer;
-        if !self.plan.peers[peer].reads || self.nodes[&id].reader.is_some() {
-            return;
+        let node = &self.nodes[&id];
+        // While a torrent is opened, its own name is not known yet: the first is the one.
+        let is_first = node.torrents.first().is_none_or(|first| *first == torrent);
+        if self.plan.peers[node.peer].reads && node.reader.is_none() && is_first {
+            self.read(id, torrent, 0);
         }
-        let range = 0..self.content.bytes.len() as u64;
-        let Some(Reply::Read(read)) = self.command(id, Command::Read { torrent, file: 0, range }) else {
+    }
+
+    fn read(&mut self, id: NodeId, torrent: TorrentId, file: usize) {
+        let range = 0..self.contents[0].metainfo.files[file].length;
+        let Some(Reply::Read(read)) = self.command(id, Command::Read { torrent, file, range }) else {
             panic!("a read is the reply");
         };
-        self.nodes.get_mut(&id).expect(SPEAKER).reader = Some(Reader::new(read));
+        self.nodes.get_mut(&id).expect(SPEAKER).reader = Some(Reader::new(read, file));
         self.command(id, Command::ReadMore { read, credit: CREDIT });
+    }
+
+    /// A file was read to its end: the next one's turn.
+    fn read_next(&mut self, id: NodeId) {
+        let node = &self.nodes[&id];
+        let file = node.reader.as_ref().map_or(0, |reader| reader.file + 1);
+        if file < self.contents[0].metainfo.files.len() {
+            self.read(id, node.torrents[0], file);
+        }
+    }
+
+    /// The last file was read to its end.
+    pub(super) fn is_read_out(&self, reader: &Reader) -> bool {
+        reader.is_finished() && reader.file + 1 == self.contents[0].metainfo.files.len()
     }
 }
 
@@ -243,4 +300,6 @@ impl World<'_> {
 fn forget(node: &mut Node, link: LinkId) {
     node.said.remove(&link);
     node.heard.remove(&link);
+    node.topics.remove(&link);
+    node.dripping.remove(&link);
 }
