@@ -48,6 +48,8 @@ pub(super) struct Resolver {
     /// By claimed size: peers that disagree do not disturb each other (threat-model P7).
     drafts: BTreeMap<u64, Draft>,
     sizes: BTreeMap<LinkId, u64>,
+    /// When a peer was asked for something last.
+    asked_at: BTreeMap<LinkId, Moment>,
     /// Peers that refused or held things up, and when.
     refused: BTreeMap<LinkId, Moment>,
     /// Sizes at which a mixed dictionary failed: taken from one peer at a time.
@@ -60,6 +62,7 @@ impl Resolver {
             info_hash,
             drafts: BTreeMap::new(),
             sizes: BTreeMap::new(),
+            asked_at: BTreeMap::new(),
             refused: BTreeMap::new(),
             mixed_failed: BTreeSet::new(),
         }
@@ -76,6 +79,7 @@ impl Resolver {
     /// A peer is gone.
     pub(super) fn leave(&mut self, link: LinkId) {
         self.refused.remove(&link);
+        self.asked_at.remove(&link);
         if let Some(size) = self.sizes.remove(&link) {
             let last = !self.sizes.values().any(|other| *other == size);
             if last {
@@ -98,11 +102,14 @@ impl Resolver {
         self.forget(link);
     }
 
-    /// The blocks to ask for now: each of two peers at first, of one more whenever they are late.
+    /// The blocks to ask for now: each of two peers, and of others whenever these are late. Peers take turns, so that two
+    /// silent ones, asked again and again, do not keep the others out.
     pub(super) fn requests(&mut self, now: Moment, limits: &Limits) -> Vec<(LinkId, u32)> {
         let mut requests = Vec::new();
         self.replace_idle(now, limits);
-        for (&link, &size) in &self.sizes {
+        let mut turns: Vec<(LinkId, u64)> = self.sizes.iter().map(|(link, size)| (*link, *size)).collect();
+        turns.sort_by_key(|(link, _)| self.asked_at.get(link).copied());
+        for (link, size) in turns {
             let refused = self.refused.get(&link).is_some_and(|at| now.since(*at) < limits.metadata_late * 10);
             let draft = self.drafts.entry(size).or_default();
             if refused || self.mixed_failed.contains(&size) && draft.sole.get_or_insert((link, now)).0 != link {
@@ -114,6 +121,7 @@ impl Resolver {
                 let again = draft.asked.get(&(block, link)).is_none_or(late);
                 if !draft.blocks.contains_key(&block) && fresh < 2 && again {
                     draft.asked.insert((block, link), now);
+                    self.asked_at.insert(link, now);
                     requests.push((link, block));
                 }
             }
@@ -249,6 +257,20 @@ mod tests {
         assert!(resolver.requests(late, &limits).iter().all(|(link, _)| *link == B));
         (0..2).for_each(|index| assert_eq!(resolver.receive(late, B, index, &block(index)), Outcome::More));
         assert_eq!(resolver.receive(late, B, 2, &block(2)), Outcome::Complete(info()));
+    }
+
+    #[test]
+    fn silent_peers_keep_no_other_out() {
+        let (mut resolver, limits) = offered_by_two();
+        let honest = LinkId(7);
+        (3..=7).for_each(|link| resolver.offer(LinkId(link), 40_000, &limits));
+        let rounds = (0..4).map(|round| Moment(0) + limits.metadata_late * round);
+        let asked = rounds.flat_map(|now| {
+            resolver.expire(now, &limits);
+            resolver.requests(now, &limits)
+        });
+        let asked: Vec<u32> = asked.filter(|(link, _)| *link == honest).map(|(_, block)| block).collect();
+        assert_eq!(asked, [0, 1, 2], "after those that said nothing, everybody else is asked");
     }
 
     #[test]
