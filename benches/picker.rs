@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use swarmreel::geometry::Geometry;
 use swarmreel::ids::LinkId;
-use swarmreel::picker::{Asker, Terms, Wishes, pick};
+use swarmreel::picker::{Asker, Pace, Terms, Wishes, pick};
 use swarmreel::pieces::{Bitfield, Pieces};
 use swarmreel::time::Moment;
 
@@ -95,7 +95,7 @@ fn run(row: &Row) -> f64 {
         pieces.ask(piece.first_block(), LinkId(PEERS), Moment(0));
     }
     let wishes = (row.wishes)();
-    let pace = |_| Some(Duration::from_millis(100));
+    let pace = |_| Pace::Takes(Duration::from_millis(100));
     let terms = Terms {
         now: Moment(0),
         urgent_late: Duration::from_secs(1),

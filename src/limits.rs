@@ -13,6 +13,8 @@ pub const EXTENTS_MIN: u32 = 32;
 pub const PICK_LOOKS_MAX: usize = 512;
 /// Begun pieces searched for late blocks in one picking: what is most urgent comes first.
 pub const LATE_LOOKS_MAX: usize = 64;
+/// Links that are asked for one block at the same time, however late they are.
+pub const HOLDERS_MAX: usize = 4;
 /// Blocks of failed pieces remembered as evidence, of one torrent: 0.7 MB.
 pub const EVIDENCE_MAX: usize = 16 << 10;
 /// Links whose peers are remembered by name, of one torrent, so that a proof finds who has left: 0.2 MB.

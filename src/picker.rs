@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::geometry::{Block, Piece};
 use crate::ids::LinkId;
-use crate::limits::{LATE_LOOKS_MAX, PICK_LOOKS_MAX};
+use crate::limits::{HOLDERS_MAX, LATE_LOOKS_MAX, PICK_LOOKS_MAX};
 use crate::pieces::{Bitfield, Pieces, Status};
 use crate::time::Moment;
 
@@ -45,9 +45,35 @@ pub struct Terms {
     pub random_first: u32,
 }
 
+/// How long a link will take to deliver all that it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// It has not delivered yet.
+    Unknown,
+    /// So long, at its present rate.
+    Takes(Duration),
+    /// It delivers nothing.
+    Stuck,
+}
+
+impl Pace {
+    /// A block asked of such a link is late after this long: half as much again as it should take.
+    fn due(self, late: Duration) -> Duration {
+        if let Pace::Takes(time) = self { late.max(time.saturating_mul(3) / 2) } else { late }
+    }
+
+    /// A block asked of this link `age` ago will come later than in twice the other one's time and `gain`.
+    fn is_slower(self, age: Duration, other: Pace, gain: Duration) -> bool {
+        match (self, other) {
+            (Pace::Takes(time), Pace::Takes(other)) => time.saturating_sub(age) > other * 2 + gain,
+            _ => false,
+        }
+    }
+}
+
 /// A peer, as the picker sees it.
 #[derive(Clone, Copy)]
-pub struct Asker<'a, F: Fn(LinkId) -> Option<Duration>> {
+pub struct Asker<'a, F: Fn(LinkId) -> Pace> {
     /// Its link.
     pub link: LinkId,
     /// What it has.
@@ -56,22 +82,17 @@ pub struct Asker<'a, F: Fn(LinkId) -> Option<Duration>> {
     pub count: usize,
     /// The piece it was last asked for: its neighbours are at hand there.
     pub last: Option<Piece>,
-    /// How long a link, this one or another, will take to deliver all that it was asked for, where that is known.
+    /// How long a link, this one or another, will take to deliver all that it was asked for.
     pub pace: &'a F,
 }
 
 /// At most `asker.count` blocks to ask of a peer, in order.
-pub fn pick<F: Fn(LinkId) -> Option<Duration>>(
-    pieces: &Pieces,
-    wishes: &Wishes,
-    asker: Asker<'_, F>,
-    terms: &Terms,
-) -> Vec<Block> {
+pub fn pick<F: Fn(LinkId) -> Pace>(pieces: &Pieces, wishes: &Wishes, asker: Asker<'_, F>, terms: &Terms) -> Vec<Block> {
     pick_counting(pieces, wishes, asker, terms).0
 }
 
 /// The same, and how many pieces were looked at one by one.
-fn pick_counting<F: Fn(LinkId) -> Option<Duration>>(
+fn pick_counting<F: Fn(LinkId) -> Pace>(
     pieces: &Pieces,
     wishes: &Wishes,
     asker: Asker<'_, F>,
@@ -92,7 +113,7 @@ fn pick_counting<F: Fn(LinkId) -> Option<Duration>>(
     (pick.picked, pick.looks.get())
 }
 
-struct Pick<'a, F: Fn(LinkId) -> Option<Duration>> {
+struct Pick<'a, F: Fn(LinkId) -> Pace> {
     pieces: &'a Pieces,
     asker: Asker<'a, F>,
     terms: &'a Terms,
@@ -104,7 +125,7 @@ struct Pick<'a, F: Fn(LinkId) -> Option<Duration>> {
     looks: Cell<usize>,
 }
 
-impl<'a, F: Fn(LinkId) -> Option<Duration>> Pick<'a, F> {
+impl<'a, F: Fn(LinkId) -> Pace> Pick<'a, F> {
     fn is_full(&self) -> bool {
         self.picked.len() >= self.asker.count
     }
@@ -229,15 +250,31 @@ impl<'a, F: Fn(LinkId) -> Option<Duration>> Pick<'a, F> {
         sample.into_iter().for_each(|piece| self.take_free(piece));
     }
 
-    /// Blocks that one other link was asked for, and that come sooner if this one is asked, too.
+    /// Blocks that others were asked for, and that come sooner if this one is asked, too.
     fn take_late(&mut self, piece: Piece, late: Duration) {
         let own = (self.asker.pace)(self.asker.link);
-        for (block, holder, at) in self.pieces.once_asked(piece, self.asker.link) {
-            let age = self.terms.now.since(at);
-            let left = (self.asker.pace)(holder).map(|pace| pace.saturating_sub(age));
-            let is_slower = left.zip(own).is_some_and(|(left, own)| left > own * 2 + self.terms.steal_gain);
-            if (age >= late || is_slower) && !self.is_full() {
+        for (block, holders) in self.pieces.asked_of_others(piece, self.asker.link) {
+            if !self.is_full() && self.comes_late(&holders, own, late) {
                 self.picked.push(block);
+            }
+        }
+    }
+
+    /// One holder is passed over when it is late, or will be by far; two or more only when even the last one asked is
+    /// late, each later than the one before. Holders that deliver nothing do not count.
+    fn comes_late(&self, holders: &[(LinkId, Moment)], own: Pace, late: Duration) -> bool {
+        let alive: Vec<(Pace, Duration)> = holders
+            .iter()
+            .map(|(holder, at)| ((self.asker.pace)(*holder), self.terms.now.since(*at)))
+            .filter(|(pace, _)| *pace != Pace::Stuck)
+            .collect();
+        match (alive.as_slice(), own) {
+            (_, Pace::Stuck) => holders.len() == 1 && alive.iter().all(|(_, age)| *age >= late),
+            ([], _) => holders.len() < HOLDERS_MAX,
+            ([(pace, age)], _) => *age >= pace.due(late) || pace.is_slower(*age, own, self.terms.steal_gain),
+            (several, _) => {
+                let patience = late.saturating_mul(1 << (several.len() - 1).min(8));
+                several.len() < HOLDERS_MAX && several.iter().all(|(_, age)| *age >= patience)
             }
         }
     }
@@ -246,6 +283,8 @@ impl<'a, F: Fn(LinkId) -> Option<Duration>> Pick<'a, F> {
     fn endgame(&mut self, wishes: &Wishes) {
         let pieces = self.pieces;
         let geometry = *pieces.geometry();
+        // As long as there are other pieces to fetch, somebody has more use for a peer's time than doubling what is late.
+        let late = if pieces.all_asked() { self.terms.endgame_late } else { Duration::MAX };
         let ranges = wishes.soon.iter().chain(&wishes.ahead).cloned();
         let listed = ranges.flatten().take(PICK_LOOKS_MAX).filter_map(|index| geometry.piece(index));
         let wanted = listed.chain(pieces.begun().filter(|_| wishes.rest));
@@ -256,7 +295,7 @@ impl<'a, F: Fn(LinkId) -> Option<Duration>> Pick<'a, F> {
             }
             self.looks.set(self.looks.get() + 1);
             if self.taken.insert(piece) {
-                self.take_late(piece, self.terms.endgame_late);
+                self.take_late(piece, late);
             }
         }
     }

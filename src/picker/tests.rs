@@ -35,6 +35,9 @@ fn case(have: &str) -> Case {
     Case { pieces, wishes: Wishes { rest: true, ..Wishes::default() }, terms, paces: Vec::new(), last: None }
 }
 
+/// The pace of a link that delivers nothing.
+const STUCK: u64 = u64::MAX;
+
 impl Case {
     fn urgent(mut self, pieces: &[u32]) -> Self {
         self.wishes.urgent = pieces.iter().map(|index| self.pieces.geometry().piece(*index).unwrap()).collect();
@@ -102,7 +105,11 @@ impl Case {
         });
         let pace = |link: LinkId| {
             let found = self.paces.iter().find(|(other, _)| *other == link.0);
-            found.map(|(_, milliseconds)| Duration::from_millis(*milliseconds))
+            match found {
+                Some((_, STUCK)) => Pace::Stuck,
+                Some((_, milliseconds)) => Pace::Takes(Duration::from_millis(*milliseconds)),
+                None => Pace::Unknown,
+            }
         };
         let last = self.last.and_then(|index| self.pieces.geometry().piece(index));
         let asker = Asker { link: LinkId(1), has: &has, count, last, pace: &pace };
@@ -193,6 +200,34 @@ fn the_slower_a_link_the_sooner_its_urgent_blocks_are_asked_of_another() {
     // Nothing is stolen by one who is not known to be faster.
     case("..").urgent(&[0]).asked(2, &[(0, 0)], NOW).pace(2, 9000).only().check("11", 3, "0.1");
     case("..").urgent(&[0]).asked(2, &[(0, 0)], NOW).pace(2, 100).pace(1, 9000).only().check("11", 3, "0.1");
+}
+
+#[test]
+fn who_delivers_nothing_holds_nothing_up() {
+    let urgent = |at| case("..").urgent(&[0]).asked(2, &[(0, 0)], at).asked(3, &[(0, 0)], at).only();
+    urgent(NOW).check("11", 3, "0.1");
+    // A third is asked when both are twice as late.
+    urgent(earlier(1500)).check("11", 3, "0.1");
+    urgent(earlier(2500)).check("11", 3, "0.1 0.0");
+    urgent(NOW).pace(2, STUCK).check("11", 3, "0.1");
+    urgent(earlier(1500)).pace(2, STUCK).check("11", 3, "0.1 0.0");
+    urgent(NOW).pace(2, STUCK).pace(3, STUCK).check("11", 3, "0.1 0.0");
+    // And who is stuck itself shows with what is late anyway that it lives.
+    urgent(earlier(9000)).pace(1, STUCK).check("11", 3, "0.1");
+}
+
+#[test]
+fn a_block_is_late_when_it_takes_half_as_much_again_as_it_should() {
+    let urgent = |at| case("..").urgent(&[0]).asked(2, &[(0, 0)], at).pace(2, 4000).only();
+    urgent(earlier(5000)).check("11", 3, "0.1");
+    urgent(earlier(6500)).check("11", 3, "0.1 0.0");
+}
+
+#[test]
+fn what_is_late_is_not_doubled_while_there_is_other_work() {
+    let early = earlier(3000);
+    case("#..").asked(2, &[(1, 0), (1, 1)], early).check("110", 3, "");
+    case("#.#").asked(2, &[(1, 0), (1, 1)], early).check("110", 3, "1.0 1.1");
 }
 
 #[test]

@@ -276,6 +276,11 @@ impl Pieces {
         set.common([&self.missing, &self.open], range).filter_map(|index| self.geometry.piece(index))
     }
 
+    /// Every block that we lack is asked of somebody.
+    pub fn all_asked(&self) -> bool {
+        self.missing.count() == 0 && self.open.count() == 0
+    }
+
     /// The pieces whose hash failed and that are not here yet, in order.
     pub fn suspects(&self) -> impl Iterator<Item = Piece> + '_ {
         self.suspects.iter()
@@ -292,14 +297,14 @@ impl Pieces {
         free.filter_map(move |index| self.geometry.block(piece, index))
     }
 
-    /// The blocks of a piece that one other link was asked for and no second one: who, and since when. None of a suspect
-    /// piece, which comes from one link alone.
-    pub fn once_asked(&self, piece: Piece, link: LinkId) -> Vec<(Block, LinkId, Moment)> {
+    /// The blocks of a piece that other links were asked for and this one was not: of whom, and since when. None of a
+    /// suspect piece, which comes from one link alone.
+    pub fn asked_of_others(&self, piece: Piece, link: LinkId) -> Vec<(Block, Vec<(LinkId, Moment)>)> {
         if self.suspects.contains(piece) {
             return Vec::new();
         }
-        let mut asked = self.requests.once_asked(piece);
-        asked.retain(|(_, other, _)| *other != link);
+        let mut asked = self.requests.asked(piece);
+        asked.retain(|(_, holders)| holders.iter().all(|(holder, _)| *holder != link));
         asked
     }
 

@@ -75,19 +75,16 @@ impl Requests {
         self.at_piece(piece).next().is_some()
     }
 
-    /// The blocks of a piece that one link was asked for and no other, with when.
-    pub(super) fn once_asked(&self, piece: Piece) -> Vec<(Block, LinkId, Moment)> {
-        let mut once: Vec<(Block, LinkId, Moment)> = Vec::new();
-        let mut last = None;
+    /// The blocks of a piece that are asked for: of which links, and since when.
+    pub(super) fn asked(&self, piece: Piece) -> Vec<(Block, Vec<(LinkId, Moment)>)> {
+        let mut asked: Vec<(Block, Vec<(LinkId, Moment)>)> = Vec::new();
         for (block, link, at) in self.at_piece(piece) {
-            if last == Some(block) {
-                once.pop_if(|(twice, ..)| *twice == block);
-            } else {
-                once.push((block, link, at));
+            match asked.last_mut().filter(|(last, _)| *last == block) {
+                Some((_, holders)) => holders.push((link, at)),
+                None => asked.push((block, vec![(link, at)])),
             }
-            last = Some(block);
         }
-        once
+        asked
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Block, LinkId, Moment)> + '_ {

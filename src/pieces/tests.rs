@@ -105,9 +105,10 @@ fn a_block_asked_of_two_is_cancelled_at_the_other() {
     let mut pieces = pieces();
     let block = pieces.geometry().block_at(0, 0, 16_384).unwrap();
     pieces.ask(block, A, NOW);
-    assert_eq!(pieces.once_asked(block.piece, LinkId(3)), [(block, A, NOW)]);
+    assert_eq!(pieces.asked_of_others(block.piece, LinkId(3)), [(block, vec![(A, NOW)])]);
     pieces.ask(block, B, NOW);
-    assert!(pieces.once_asked(block.piece, LinkId(3)).is_empty(), "it is asked of two");
+    assert_eq!(pieces.asked_of_others(block.piece, LinkId(3)), [(block, vec![(A, NOW), (B, NOW)])]);
+    assert!(pieces.asked_of_others(block.piece, B).is_empty(), "it was asked itself");
     assert_eq!(give(&mut pieces, 0, 0, A, 0), Received::Block { cancel: vec![B] });
     assert_eq!(pieces.receive(block, B, &[0; 16_384]), Received::Unwanted);
     assert_eq!(pieces.outstanding(B), 0);

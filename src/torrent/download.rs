@@ -10,7 +10,7 @@ use super::{Drop, Phase, Torrent};
 use crate::geometry::{Block, Piece};
 use crate::ids::LinkId;
 use crate::output::Output;
-use crate::picker::{self, Asker, Terms};
+use crate::picker::{self, Asker, Pace, Terms};
 use crate::pieces::Received;
 use crate::time::Moment;
 use crate::wire::{Message, Request};
@@ -99,7 +99,11 @@ impl Torrent {
         if outstanding(link) * 4 > wanted * 3 {
             return Vec::new();
         }
-        let pace = |link: LinkId| self.peers.get(&link).and_then(|peer| peer.pace(now, outstanding(link)));
+        let pace = |link: LinkId| match self.peers.get(&link) {
+            Some(peer) if peer.snubbed => Pace::Stuck,
+            Some(peer) => peer.pace(now, outstanding(link)).map_or(Pace::Unknown, Pace::Takes),
+            None => Pace::Unknown,
+        };
         let count = wanted - outstanding(link);
         let Some(has) = peer.offers() else { return Vec::new() };
         let asker = Asker { link, has: &has, count, last: peer.last_asked, pace: &pace };

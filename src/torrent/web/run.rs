@@ -106,8 +106,9 @@ impl<F: Fn(Piece) -> bool> Runner<'_, F> {
         if self.pieces.status(piece) == Status::Partial && self.wishes.urgent.contains(&piece) {
             let raced = self.raced.contains(&piece);
             let late = |at: Moment| raced || self.now.since(at) >= self.late;
-            let asked = self.pieces.once_asked(piece, self.link).into_iter();
-            blocks.extend(asked.filter(|(.., at)| late(*at)).map(|(block, ..)| block));
+            let asked = self.pieces.asked_of_others(piece, self.link).into_iter();
+            let due = |holders: &[(LinkId, Moment)]| matches!(holders, [(_, at)] if late(*at));
+            blocks.extend(asked.filter(|(_, holders)| due(holders)).map(|(block, _)| block));
             blocks.sort_unstable();
         }
         blocks

@@ -95,7 +95,7 @@ impl World {
         let count = 1 + usize::from(choice >> 6 & 1);
         let mut blocks: Vec<Block> = self.pieces.free_blocks(piece, link, self.now).take(count).collect();
         if choice >= 128 {
-            blocks.extend(self.pieces.once_asked(piece, link).first().map(|(block, ..)| *block));
+            blocks.extend(self.pieces.asked_of_others(piece, link).first().map(|(block, ..)| *block));
         }
         blocks.dedup();
         for block in blocks {

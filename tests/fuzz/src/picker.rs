@@ -7,7 +7,8 @@ use std::time::Duration;
 use swarmreel::geometry::{Block, Geometry, Piece};
 use swarmreel::hash::{Digest, sha1};
 use swarmreel::ids::LinkId;
-use swarmreel::picker::{self, Asker, Terms, Wishes};
+use swarmreel::limits::HOLDERS_MAX;
+use swarmreel::picker::{self, Asker, Pace, Terms, Wishes};
 use swarmreel::pieces::{Bitfield, Pieces, Status};
 use swarmreel::time::Moment;
 
@@ -136,7 +137,11 @@ impl World {
             random_first: u32::from(flags >> 7) * 4,
         };
         let paces = [flags & 1, flags >> 1 & 1, flags >> 2 & 1, flags >> 3 & 1];
-        let pace = |link: LinkId| (paces[link.0 as usize] == 1).then(|| Duration::from_secs(u64::from(link.0)));
+        let pace = |link: LinkId| match paces[link.0 as usize] {
+            1 if link.0 == 0 => Pace::Stuck,
+            1 => Pace::Takes(Duration::from_secs(u64::from(link.0))),
+            _ => Pace::Unknown,
+        };
         let last = self.geometry().piece(u32::from(flags >> 4 & 3) * 8).filter(|_| flags & 0x40 != 0);
         let count = 1 + script.below(12);
         let asker = Asker { link: LinkId(link as u32), has: &self.has[link], count, last, pace: &pace };
@@ -174,10 +179,11 @@ impl Judge<'_> {
         let is_endgame = late.iter().any(|block| !self.world.wishes.urgent.contains(&block.piece));
         assert!(!is_endgame || !picked.iter().any(fresh), "what is free comes before what others bring");
         for block in late {
-            let asked = pieces.once_asked(block.piece, self.link);
-            let (.., at) = asked.iter().find(|(other, ..)| other == block).expect("another was asked, and only one");
-            let age = self.world.now.since(*at);
-            assert!(age >= self.terms.urgent_late || self.knows_pace, "{block:?} is not late");
+            let asked = pieces.asked_of_others(block.piece, self.link);
+            let (_, holders) = asked.iter().find(|(other, _)| other == block).expect("another was asked");
+            assert!(holders.len() < HOLDERS_MAX, "{block:?} was asked of enough");
+            let is_late = |at: Moment| self.world.now.since(at) >= self.terms.urgent_late;
+            assert!(holders.iter().all(|(_, at)| is_late(*at)) || self.knows_pace, "{block:?} is not late");
         }
         self.in_order(picked, by_rarity && self.terms.random_first == 0);
         if picked.len() < count {
