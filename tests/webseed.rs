@@ -407,6 +407,24 @@ fn an_address_that_this_page_may_not_fetch_is_given_up_with_a_warning() {
 }
 
 #[test]
+fn an_address_that_becomes_forbidden_is_given_up_with_all_that_is_on_its_way() {
+    let mut world = single(Habit::Good);
+    world.settle();
+    while world.bodies.len() < 2 {
+        let (fetch, body, sent) = world.bodies.pop_front().expect("something is fetched");
+        world.deliver(fetch, body, sent);
+        world.settle();
+    }
+    let (forbidden, ..) = world.bodies.pop_front().expect("two are fetched");
+    let (other, body, sent) = world.bodies.pop_front().expect("two are fetched");
+    world.engine.handle(world.now, Input::FetchFailed(forbidden, FetchFailure::Blocked));
+    // What is on its way still arrives, and nothing stays asked of who will not be asked again.
+    world.engine.handle(world.now, Input::FetchData(other, &body[sent..]));
+    world.settle();
+    assert!(world.bodies.is_empty() && world.state(0) == WebSeedState::Off);
+}
+
+#[test]
 fn what_an_earlier_session_stored_is_not_fetched() {
     let length = 4 * 65_536;
     let mut world = World::new(&[("f", length)], 65_536, &["http://a.test/f"]);
