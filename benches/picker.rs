@@ -40,8 +40,9 @@ fn plain() -> Wishes {
 fn playing() -> Wishes {
     let geometry = geometry();
     let ahead: Range<u32> = PIECES / 2..PIECES;
+    let soon = PIECES / 2..PIECES / 2 + 400;
     let urgent = (PIECES / 2..PIECES / 2 + 200).filter_map(|index| geometry.piece(index)).collect();
-    Wishes { urgent, soon: vec![PIECES / 2..PIECES / 2 + 400], ahead: vec![ahead], rest: true }
+    Wishes { urgent, soon: vec![soon], ahead: vec![ahead], rest: true }
 }
 
 /// An arbitrary number for a peer and a piece.
@@ -51,19 +52,29 @@ fn mix(peer: u32, piece: u32) -> u32 {
 
 const ROWS: [Row; 7] = [
     Row { name: "seeds", has: |_, _| true, wishes: plain, begun: 0 },
-    Row { name: "half of all pieces each", has: |peer, piece| mix(peer, piece) % 2 == 0, wishes: plain, begun: 0 },
+    Row {
+        name: "half of all pieces each",
+        has: |peer, piece| mix(peer, piece).is_multiple_of(2),
+        wishes: plain,
+        begun: 0,
+    },
     Row {
         name: "one piece in a hundred each",
-        has: |peer, piece| mix(peer, piece) % 100 == 0,
+        has: |peer, piece| mix(peer, piece).is_multiple_of(100),
         wishes: plain,
         begun: 0,
     },
     Row { name: "only the commonest pieces", has: |peer, piece| piece % 100 <= peer, wishes: plain, begun: 0 },
     Row { name: "one in two hundred, the same ones", has: |_, piece| piece % 200 == 99, wishes: plain, begun: 0 },
-    Row { name: "50,000 begun pieces", has: |peer, piece| mix(peer, piece) % 2 == 0, wishes: plain, begun: 50_000 },
+    Row {
+        name: "50,000 begun pieces",
+        has: |peer, piece| mix(peer, piece).is_multiple_of(2),
+        wishes: plain,
+        begun: 50_000,
+    },
     Row {
         name: "a film with all of it ahead",
-        has: |peer, piece| mix(peer, piece) % 2 == 0,
+        has: |peer, piece| mix(peer, piece).is_multiple_of(2),
         wishes: playing,
         begun: 0,
     },

@@ -37,13 +37,15 @@ pub struct Limits {
     pub links_per_address_max: usize,
     /// A link that carried no payload for this long makes room for a newcomer where there is none (threat-model P12).
     pub idle_after: Duration,
+    /// A leecher to whom nothing has come for this long looks for others than it has met (threat-model P12).
+    pub starving_after: Duration,
     /// A link between two seeds is closed when it has carried nothing for this long.
     pub seed_pair_life: Duration,
     /// Peers remembered as seeds, which are not answered while we are one too.
     pub seeds_remembered_max: usize,
     /// Proven liars at one address after which it gets no more links: a household may have one, or two.
-    pub liars_per_address_max: u32,
-    /// Addresses of liars remembered.
+    pub liars_per_address_max: usize,
+    /// Addresses of liars remembered, and of closed links, whose peers may yet be proven liars.
     pub addresses_remembered_max: usize,
     /// Remote offers being answered, of one torrent (threat-model W2; libtorrent's number).
     pub answering_per_torrent_max: usize,
@@ -101,7 +103,7 @@ pub struct Limits {
     pub announce_interval_max: Duration,
     /// Shortest time between announces that nothing urges: the good manners of public trackers.
     pub announce_interval_min: Duration,
-    /// The same for a leecher that has lost its last peer.
+    /// The same for a leecher that has lost its last peer, or has met only few, and nobody of use.
     pub announce_again: Duration,
     /// First wait before a tracker is connected again; doubles, with jitter.
     pub reconnect_min: Duration,
@@ -129,6 +131,8 @@ pub struct Limits {
     pub has_resets_max: u32,
     /// A cancelled block is not asked of the same link again for this long: it may be on its way.
     pub cancelled_life: Duration,
+    /// A cancelled block that comes within this long was on its way, however slow the link is: nobody is blamed.
+    pub cancelled_memory: Duration,
     /// After an offer could not be made, none is tried for this long.
     pub offer_pause: Duration,
     /// `interested` is said again after this long without an unchoke (protocol.md §3.3).
@@ -149,13 +153,14 @@ pub struct Limits {
     pub snub_after: Duration,
     /// And dropped after this long. webtorrent.js drops us at 30 s.
     pub stuck_after: Duration,
-    /// Peers unchoked at once, at least, if so many want to download: fewer would leave a link idle between blocks.
+    /// Peers unchoked at once, at least and at first, if so many want to download: many slots make a slow first piece for
+    /// everybody, and so a slow start for a flash crowd.
     pub upload_slots_min: usize,
-    /// And at most, however much the links take: each has a megabyte in its channel.
+    /// And at most, however much the links take: each has up to a megabyte in its channel.
     pub upload_slots_max: usize,
     /// Places beyond the slots for peers that are interested for the first time (protocol.md §3.5).
     pub newcomer_slots: usize,
-    /// The n-th slot must move n times this many bytes per second: 2 MB/s make 22 slots, 200 kB/s make 7.
+    /// The n-th slot must move n times this many bytes per second: 2 MB/s make 11 slots, 10 MB/s make 25.
     pub slot_rate_step: u64,
     /// Time between two rounds of choking (BEP 3).
     pub rechoke_every: Duration,
@@ -254,6 +259,7 @@ impl Default for Limits {
             links_first: 5,
             links_per_address_max: 14,
             idle_after: seconds(120),
+            starving_after: seconds(10),
             seed_pair_life: seconds(10),
             seeds_remembered_max: 200,
             liars_per_address_max: 3,
@@ -291,12 +297,13 @@ impl Default for Limits {
             pipeline_default_max: 250,
             request_queue_max: 512,
             pipeline_span: seconds(1),
-            pipeline_span_playing: Duration::from_millis(50),
+            pipeline_span_playing: Duration::from_millis(20),
             delay_window: seconds(10),
             request_bytes_max: 128 << 10,
             control_per_second_max: 2000,
             has_resets_max: 16,
             cancelled_life: seconds(2),
+            cancelled_memory: seconds(120),
             offer_pause: seconds(5),
             interested_again: seconds(8),
             reject_pause: Duration::from_millis(500),
@@ -307,9 +314,9 @@ impl Default for Limits {
             endgame_late: seconds(2),
             snub_after: seconds(10),
             stuck_after: seconds(60),
-            upload_slots_min: 8,
+            upload_slots_min: 4,
             upload_slots_max: 40,
-            newcomer_slots: 10,
+            newcomer_slots: 4,
             slot_rate_step: 4 << 10,
             rechoke_every: seconds(10),
             optimistic_every: seconds(30),

@@ -16,7 +16,7 @@ pub const WEB_SEEDS_MAX: usize = 10;
 /// Torrent sources, and peers, kept of one link.
 const OTHERS_MAX: usize = 10;
 /// The longest URL kept, bytes.
-const URL_BYTES_MAX: usize = 2048;
+pub(crate) const URL_BYTES_MAX: usize = 2048;
 /// The longest link read, bytes.
 const LINK_BYTES_MAX: usize = 64 << 10;
 /// Ranges of files kept.

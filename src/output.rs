@@ -195,7 +195,7 @@ pub enum Event {
     Warning {
         /// Which torrent.
         torrent: TorrentId,
-        /// For programs, e.g. `tracker-failure`, `storage-full`, `bad-piece`.
+        /// For programs, e.g. `tracker-failure`, `storage-full`, `bad-piece`, `no-good-source`.
         code: &'static str,
         /// For a person.
         message: String,

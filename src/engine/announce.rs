@@ -141,7 +141,7 @@ impl Engine {
     /// How many offers an announce should carry. Before the tracker has said how many peers there are, a leecher
     /// sends one: connections cost the page time just when the first frame waits for it.
     fn offers_wanted(&self, session: &Session, id: TorrentId, info_hash: InfoHash, complete: bool) -> usize {
-        let links = self.met(id, self.now);
+        let links = self.met(id, self.now, session.others(info_hash).unwrap_or(0) as usize);
         let room = self.limits.links_wanted.saturating_sub(links).min(self.limits.offers_per_announce);
         match session.others(info_hash) {
             None if complete => 0,
@@ -220,7 +220,7 @@ impl Engine {
         let seeding = self.torrents.get(&id).is_some_and(|torrent| torrent.is_complete());
         // The counts include us.
         let others = if seeding { incomplete } else { complete.saturating_add(incomplete).saturating_sub(1) };
-        let links = self.met(id, now);
+        let links = self.met(id, now, others as usize);
         let Some(session) = self.trackers.get_mut(&tracker) else { return };
         let news = session.answered(info_hash, interval, others, &self.limits, &mut self.rng);
         if news && (others as usize) > links && links < self.limits.links_wanted {
@@ -233,7 +233,7 @@ impl Engine {
     /// A leecher that has lost its last link does not wait for the interval to find another.
     pub(super) fn look_again(&mut self, id: TorrentId) {
         let Some(torrent) = self.torrents.get(&id) else { return };
-        if torrent.is_complete() || self.met(id, self.now) > 0 {
+        if torrent.is_complete() || self.met(id, self.now, 0) > 0 {
             return;
         }
         let info_hash = torrent.info_hash();
@@ -250,14 +250,22 @@ impl Engine {
             self.close_link(link);
         }
         let leechers = self.torrents.iter().filter(|(_, torrent)| !torrent.is_complete());
-        for (id, info_hash, in_doubt) in leechers.map(|(id, t)| (*id, t.info_hash(), t.in_doubt())) {
-            let met = self.met(id, now);
+        let leechers: Vec<(TorrentId, InfoHash)> = leechers.map(|(id, torrent)| (*id, torrent.info_hash())).collect();
+        for (id, info_hash) in leechers {
+            let Some(torrent) = self.torrents.get(&id) else { continue };
+            let in_doubt = torrent.in_doubt();
             let alone = self.links.count(id, |stage| matches!(stage, Stage::Connecting | Stage::Open)) <= in_doubt;
-            for session in self.trackers.values_mut() {
-                let others = session.others(info_hash).unwrap_or(0) as usize;
-                let misses_peers = alone || met < others.min(self.limits.links_wanted);
-                if let (true, Some(last)) = (misses_peers, session.last(info_hash)) {
-                    session.hurry(info_hash, last + self.limits.announce_interval_min);
+            let starving = torrent.is_starving(now) && torrent.peers() < self.limits.links_wanted;
+            let pause = if starving { self.limits.announce_again } else { self.limits.announce_interval_min };
+            let trackers: Vec<TrackerId> = self.trackers.keys().copied().collect();
+            for tracker in trackers {
+                let others = self.trackers.get(&tracker).and_then(|session| session.others(info_hash));
+                let others = others.unwrap_or(0) as usize;
+                let misses_peers = alone || self.met(id, now, others) < others.min(self.limits.links_wanted);
+                if let (true, Some(session)) = (misses_peers, self.trackers.get_mut(&tracker))
+                    && let Some(last) = session.last(info_hash)
+                {
+                    session.hurry(info_hash, now.max(last + pause));
                 }
             }
         }

@@ -4,11 +4,11 @@
 //! Invariant: never more links than `links_max`, nor of one torrent than `links_per_torrent_max`. A link that carries
 //! payload is closed for a newcomer only where one address has more than its share.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::Engine;
-use super::links::{Remote, Stage, TrackerId};
+use super::links::{Link, Remote, Stage, TrackerId};
 use crate::ids::{LinkId, PeerId, TorrentId};
 use crate::limits::Limits;
 use crate::time::Moment;
@@ -19,7 +19,9 @@ use crate::tracker::sdp::AddressHint;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
     /// Proven liars by address, as far as addresses were known.
-    liars: BTreeMap<AddressHint, u32>,
+    liars: BTreeMap<AddressHint, BTreeSet<PeerId>>,
+    /// Who was at the other end of links that are closed: a proof may come late.
+    departed: BTreeMap<LinkId, Remote>,
     /// Peers that have all of a torrent, by the id their tracker knows; the oldest first.
     seeds: VecDeque<(TorrentId, PeerId)>,
 }
@@ -29,7 +31,7 @@ impl Memory {
         match (verdict, remote.address) {
             (Verdict::Liar, Some(address)) => {
                 if self.liars.len() < limits.addresses_remembered_max || self.liars.contains_key(&address) {
-                    *self.liars.entry(address).or_default() += 1;
+                    self.liars.entry(address).or_default().insert(remote.peer_id);
                 }
             }
             (Verdict::Liar, None) => {}
@@ -44,10 +46,24 @@ impl Memory {
 }
 
 impl Engine {
+    /// Forgets a link, but for who was at its other end.
+    pub(super) fn forget_link(&mut self, link: LinkId) -> Option<Link> {
+        let entry = self.links.remove(link)?;
+        if let Some(remote) = entry.remote.filter(|remote| entry.stage == Stage::Open && remote.address.is_some()) {
+            self.memory.departed.insert(link, remote);
+            if self.memory.departed.len() > self.limits.addresses_remembered_max {
+                // Links are numbered as they come: the lowest is the oldest.
+                self.memory.departed.pop_first();
+            }
+        }
+        Some(entry)
+    }
+
     /// Remembers what a torrent has found out about the peers of links that are being closed.
     pub(super) fn remember(&mut self, id: TorrentId, judged: Vec<(LinkId, Verdict)>) {
         for (link, verdict) in judged {
-            if let Some(remote) = self.links.get(link).and_then(|entry| entry.remote) {
+            let departed = self.memory.departed.get(&link).copied();
+            if let Some(remote) = self.links.get(link).map_or(departed, |entry| entry.remote) {
                 self.memory.note(id, remote, verdict, &self.limits);
             }
         }
@@ -57,7 +73,7 @@ impl Engine {
     /// from where liars come.
     pub(super) fn welcomes(&self, id: TorrentId, remote: Remote) -> bool {
         let Some(torrent) = self.torrents.get(&id) else { return false };
-        let liars = remote.address.and_then(|address| self.memory.liars.get(&address)).copied().unwrap_or(0);
+        let liars = remote.address.and_then(|address| self.memory.liars.get(&address)).map_or(0, BTreeSet::len);
         !self.is_ourselves(remote.peer_id)
             && liars < self.limits.liars_per_address_max
             && !(torrent.is_complete() && self.memory.seeds.contains(&(id, remote.peer_id)))
@@ -88,10 +104,13 @@ impl Engine {
             && session.admits_offer(torrent.info_hash(), now, &self.limits)
     }
 
-    /// Peers of a torrent that are met or soon will be.
-    pub(super) fn met(&self, id: TorrentId, now: Moment) -> usize {
-        let doubtful = self.torrents.get(&id).map_or(0, |torrent| torrent.in_doubt());
-        self.links.met(id, now, &self.limits).saturating_sub(doubtful)
+    /// Peers of a torrent that are met or soon will be, of so many `others`. Those in doubt do not count, and none do from
+    /// whom nothing comes while there are some that were not tried.
+    pub(super) fn met(&self, id: TorrentId, now: Moment, others: usize) -> usize {
+        let Some(torrent) = self.torrents.get(&id) else { return 0 };
+        let in_vain = torrent.peers() < others && torrent.is_starving(now);
+        let useless = if in_vain { torrent.peers() } else { torrent.in_doubt() };
+        self.links.met(id, now, &self.limits).saturating_sub(useless)
     }
 
     /// Is there room for a link of a torrent that has `own` of the `all` there are?
@@ -101,10 +120,11 @@ impl Engine {
         own < limits.links_per_torrent_max && all < limits.links_max && (all < unreserved || own < limits.links_first)
     }
 
-    /// Is there room for one more link of a torrent? A torrent that has next to none gets it from others.
+    /// Is there room for one more link of a torrent? For one that has next to none, or none that is of use, it is made.
     pub(super) fn has_room_to_offer(&mut self, now: Moment, id: TorrentId) -> bool {
         let (own, all) = (self.links.of(id).count(), self.links.len());
-        self.fits(own, all) || own < self.limits.links_first && self.make_room(now, id, None)
+        let in_need = || own < self.limits.links_first || self.torrents.get(&id).is_some_and(|t| t.is_starving(now));
+        self.fits(own, all) || in_need() && self.make_room(now, id, None)
     }
 
     /// Is there room for a newcomer, or can there be? What nobody answers goes first, then links of an address that has

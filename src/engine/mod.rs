@@ -399,7 +399,7 @@ impl Engine {
         let (judged, closed) = (torrent.take_judged(), torrent.take_closed());
         self.remember(id, judged);
         for link in closed {
-            self.links.remove(link);
+            self.forget_link(link);
         }
     }
 

@@ -126,7 +126,7 @@ impl Engine {
     }
 
     pub(super) fn link_closed(&mut self, link: LinkId) {
-        let Some(entry) = self.links.remove(link) else { return };
+        let Some(entry) = self.forget_link(link) else { return };
         if entry.stage == Stage::Offering {
             // The browser makes no connections now: asked again at once, it would refuse at once.
             self.offers_from = self.now + self.limits.offer_pause;

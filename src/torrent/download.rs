@@ -46,7 +46,8 @@ impl Torrent {
         let Phase::Sharing(content) = &mut self.phase else { return Ok(()) };
         let geometry = content.pieces.geometry();
         let block = geometry.block_at(request.piece, request.begin, request.length as usize);
-        let cancelled = block.is_some_and(|block| peer.cancelled.remove(&block).is_some());
+        let is_answer = |at: Moment| now.since(at) < self.limits.cancelled_life;
+        let cancelled = block.is_some_and(|block| peer.cancelled.remove(&block).is_some_and(is_answer));
         if cancelled {
             // The answer to our cancel, not to what was asked for since.
             return Ok(());
@@ -65,8 +66,9 @@ impl Torrent {
         let Some(peer) = self.peers.get_mut(&link) else { return };
         let Phase::Sharing(content) = &mut self.phase else { return };
         // What was just cancelled is on its way still, or its reject is: asked again at once, it would come twice.
-        peer.cancelled.retain(|_, at| now.since(*at) < self.limits.cancelled_life);
-        blocks.retain(|block| !peer.cancelled.contains_key(block) || content.wishes.urgent.contains(&block.piece));
+        let is_near =
+            |block: &Block| peer.cancelled.get(block).is_some_and(|at| now.since(*at) < self.limits.cancelled_life);
+        blocks.retain(|block| !is_near(block) || content.wishes.urgent.contains(&block.piece));
         let Some(last) = blocks.last() else { return };
         peer.last_asked = Some(last.piece);
         let outstanding = content.pieces.outstanding(link);
@@ -187,7 +189,8 @@ impl Torrent {
         if let Some(liar) = liar {
             self.ban(liar);
         }
-        if hopeless || !self.peers.values().any(|peer| peer.has_piece(block.piece.index())) {
+        let anyone = self.web.is_any() || self.peers.values().any(|peer| peer.has_piece(block.piece.index()));
+        if hopeless || !anyone {
             self.warn_of_sources();
         }
         self.dirty.extend(self.peers.keys());

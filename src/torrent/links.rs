@@ -30,9 +30,10 @@ impl Torrent {
         self.peers.entry(link).and_modify(|peer| peer.in_doubt = in_doubt);
     }
 
-    /// The network has changed: there is no sign of anyone until bytes come.
+    /// The network has changed: there is no sign of anyone until bytes come, and what is fetched is fetched anew.
     pub fn doubt_all(&mut self) {
         self.peers.values_mut().for_each(|peer| peer.in_doubt = true);
+        self.fetch_anew();
     }
 
     /// Number of open links without a sign of the other side.
@@ -48,6 +49,12 @@ impl Torrent {
     /// Each open link, and for how long it has carried no payload.
     pub fn idle(&self, now: Moment) -> impl Iterator<Item = (LinkId, Duration)> + '_ {
         self.peers.values().map(move |peer| (peer.link, now.since(peer.active_at)))
+    }
+
+    /// Something is missing, and nobody has given or taken anything for a while.
+    pub fn is_starving(&self, now: Moment) -> bool {
+        let idle = |(_, span): (LinkId, Duration)| span >= self.limits.starving_after;
+        !self.is_complete() && !self.peers.is_empty() && self.idle(now).all(idle)
     }
 
     /// Closes a link for the sake of others.

@@ -281,3 +281,62 @@ impl Play {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Moment = Moment(0);
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    /// A player in the middle of a file, handed so many seconds more than it has shown.
+    fn flowing(ahead: u64) -> Play {
+        let mut play = Play::new(START, PlayId(1), "film.mp4", 1_000_000..101_000_000);
+        play.phase = Phase::Flowing;
+        play.position = seconds(60);
+        play.handed_to = seconds(60 + ahead);
+        play.cursor = 50_000_000;
+        play
+    }
+
+    #[test]
+    fn what_opens_a_file_is_urgent() {
+        let play = Play::new(START, PlayId(1), "film.mp4", 1_000_000..101_000_000);
+        let wants = play.wants(&Limits::default());
+        assert_eq!((wants.deadline, wants.urgent[0].start), (Duration::ZERO, 1_000_000));
+        assert!(play.is_live(START + seconds(1000), &Limits::default()), "it waits for its first frame");
+    }
+
+    #[test]
+    fn a_player_with_enough_ahead_hurries_nobody() {
+        let limits = Limits::default();
+        let hungry = flowing(2).wants(&limits);
+        assert!(!hungry.urgent.is_empty() && hungry.deadline == seconds(2));
+        let fed = flowing(20).wants(&limits);
+        assert!(fed.urgent.is_empty() && !fed.soon.is_empty() && fed.ahead.is_some());
+    }
+
+    #[test]
+    fn a_paused_player_is_out_of_the_order_once_it_has_enough() {
+        let limits = Limits::default();
+        let later = START + limits.play_paused;
+        assert!(flowing(2).is_live(later, &limits), "paused, and filling what it may hold");
+        let mut play = flowing(30);
+        assert!(play.is_live(START + seconds(1), &limits) && !play.is_live(later, &limits));
+        play.moved(later, seconds(60));
+        assert!(!play.is_live(later, &limits), "the same place again is no move");
+        play.moved(later, seconds(61));
+        assert!(play.is_live(later, &limits), "it goes on");
+    }
+
+    #[test]
+    fn what_is_over_wants_nothing() {
+        for phase in [Phase::Ended, Phase::Failed] {
+            let play = Play { phase, ..flowing(2) };
+            assert!(!play.is_live(START, &Limits::default()));
+        }
+    }
+}

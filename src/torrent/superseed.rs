@@ -22,6 +22,8 @@ struct Shown {
     latest: u32,
     /// Since when the peer has the latest, and nobody else.
     alone_since: Option<Moment>,
+    /// It is its turn, and there was nothing to show.
+    waits: bool,
 }
 
 /// Who was shown what.
@@ -29,16 +31,16 @@ struct Shown {
 pub(super) struct SuperSeed {
     /// Pieces that somebody else has.
     out: Bitfield,
-    /// To how many each piece was shown.
-    times: Vec<u32>,
-    /// No piece below this is still to be shown for the first time.
+    /// When each piece was shown last, unless to one who has left.
+    shown_at: Vec<Option<Moment>>,
+    /// Every piece below this was shown, or somebody has it.
     next: u32,
     shown: BTreeMap<LinkId, Shown>,
 }
 
 impl SuperSeed {
     pub(super) fn new(pieces: u32) -> Self {
-        Self { out: Bitfield::none(pieces), times: vec![0; pieces as usize], next: 0, shown: BTreeMap::new() }
+        Self { out: Bitfield::none(pieces), shown_at: vec![None; pieces as usize], next: 0, shown: BTreeMap::new() }
     }
 
     /// Every piece is somewhere else, too.
@@ -69,29 +71,41 @@ impl SuperSeed {
         next
     }
 
-    /// Peers from which nobody takes what they have.
+    /// Peers from which nobody takes what they have, and those for which there was nothing.
     pub(super) fn late(&self, now: Moment, patience: Duration) -> Vec<LinkId> {
-        let waits = |shown: &Shown| shown.alone_since.is_some_and(|since| now.since(since) >= patience);
-        self.shown.iter().filter(|(_, shown)| waits(shown)).map(|(link, _)| *link).collect()
+        let late = |shown: &Shown| shown.alone_since.is_some_and(|since| now.since(since) >= patience);
+        self.shown.iter().filter(|(_, shown)| shown.waits || late(shown)).map(|(link, _)| *link).collect()
     }
 
-    /// The piece to show a peer next: one that was never shown, else one that nobody has and was shown least.
-    pub(super) fn show(&mut self, link: LinkId, has: impl Fn(u32) -> bool) -> Option<u32> {
+    /// The piece to show a peer next: the first that nobody has or was shown; else, of those that nobody has got in all
+    /// this time, the one that was shown longest ago.
+    pub(super) fn show(
+        &mut self,
+        now: Moment,
+        link: LinkId,
+        has: impl Fn(u32) -> bool,
+        patience: Duration,
+    ) -> Option<u32> {
         let count = self.out.length();
-        while self.next < count && (self.times[self.next as usize] > 0 || self.out.has(self.next)) {
+        while self.next < count && (self.shown_at[self.next as usize].is_some() || self.out.has(self.next)) {
             self.next += 1;
         }
-        let is_new = |index: &u32| !has(*index) && !self.shown.get(&link).is_some_and(|shown| shown.pieces.has(*index));
-        let scarce = || {
-            let missing = (0..count).filter(|index| !self.out.has(*index)).filter(is_new);
-            missing.min_by_key(|index| self.times[*index as usize])
+        let shown = self.shown.get(&link);
+        let is_new = |index: &u32| !has(*index) && !shown.is_some_and(|shown| shown.pieces.has(*index));
+        let is_stale = |at: &Option<Moment>| at.is_none_or(|at| now.since(at) >= patience);
+        let stale = || {
+            let missing = (0..count).filter(|index| !self.out.has(*index) && is_stale(&self.shown_at[*index as usize]));
+            missing.filter(is_new).min_by_key(|index| self.shown_at[*index as usize])
         };
-        let index = Some(self.next).filter(|index| *index < count && is_new(index)).or_else(scarce)?;
-        self.times[index as usize] += 1;
-        let none = || Shown { pieces: Bitfield::none(count), latest: index, alone_since: None };
+        let Some(index) = Some(self.next).filter(|index| *index < count && is_new(index)).or_else(stale) else {
+            self.shown.entry(link).and_modify(|shown| shown.waits = true);
+            return None;
+        };
+        self.shown_at[index as usize] = Some(now);
+        let none = || Shown { pieces: Bitfield::none(count), latest: index, alone_since: None, waits: false };
         let shown = self.shown.entry(link).or_insert_with(none);
         shown.pieces.insert(index);
-        (shown.latest, shown.alone_since) = (index, None);
+        (shown.latest, shown.alone_since, shown.waits) = (index, None, false);
         Some(index)
     }
 
@@ -100,9 +114,12 @@ impl SuperSeed {
         self.shown.get(&link).is_some_and(|shown| shown.pieces.has(index))
     }
 
-    /// A peer is gone.
+    /// A peer is gone, and what it was about to get may be shown to another at once.
     pub(super) fn leave(&mut self, link: LinkId) {
-        self.shown.remove(&link);
+        if let Some(Shown { latest, .. }) = self.shown.remove(&link) {
+            self.shown_at[latest as usize] = None;
+            self.next = self.next.min(latest);
+        }
     }
 }
 
@@ -115,12 +132,13 @@ impl Torrent {
             return self.end_super_seeding();
         }
         let next = seed.settle(now, link, |index| bits.has(index));
-        next.into_iter().for_each(|link| self.show_next(link));
+        next.into_iter().for_each(|link| self.show_next(now, link));
     }
 
-    fn show_next(&mut self, link: LinkId) {
+    fn show_next(&mut self, now: Moment, link: LinkId) {
         let (Some(seed), Some(peer)) = (&mut self.super_seed, self.peers.get_mut(&link)) else { return };
-        if let Some(index) = seed.show(link, |index| peer.has_piece(index)) {
+        let patience = self.limits.super_seed_patience;
+        if let Some(index) = seed.show(now, link, |index| peer.has_piece(index), patience) {
             peer.send(&Message::Have(index));
             self.dirty.insert(link);
         }
@@ -136,7 +154,7 @@ impl Torrent {
             quiet && peer.handshake.is_some_and(|handshake| !handshake.fast) && !seed.shown.contains_key(&peer.link)
         });
         let next: Vec<LinkId> = mute.map(|peer| peer.link).chain(seed.late(now, patience)).collect();
-        next.into_iter().for_each(|link| self.show_next(link));
+        next.into_iter().for_each(|link| self.show_next(now, link));
     }
 
     /// Shows everybody everything.
@@ -157,6 +175,7 @@ impl Torrent {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(10);
     const A: LinkId = LinkId(1);
     const B: LinkId = LinkId(2);
 
@@ -165,7 +184,7 @@ mod tests {
         let mut seed = SuperSeed::new(4);
         for (link, index) in [(A, 0), (B, 1)] {
             assert_eq!(seed.settle(Moment(0), link, |_| false), [link]);
-            assert_eq!(seed.show(link, |_| false), Some(index));
+            assert_eq!(seed.show(Moment(0), link, |_| false, PATIENCE), Some(index));
         }
         seed
     }
@@ -176,7 +195,7 @@ mod tests {
         seed.note(0);
         assert_eq!(seed.settle(Moment(1), A, |index| index == 0), [], "it came from us");
         assert_eq!(seed.settle(Moment(2), B, |index| index == 0), [A], "and this came from A");
-        assert_eq!(seed.show(A, |index| index == 0), Some(2));
+        assert_eq!(seed.show(Moment(2), A, |index| index == 0, PATIENCE), Some(2));
     }
 
     #[test]
@@ -192,23 +211,34 @@ mod tests {
         let mut seed = begun();
         seed.note(0);
         seed.settle(Moment(0), A, |index| index == 0);
-        assert_eq!(seed.late(Moment(9_999_999), Duration::from_secs(10)), []);
-        assert_eq!(seed.late(Moment(10_000_000), Duration::from_secs(10)), [A]);
-        seed.show(A, |index| index == 0);
-        assert_eq!(seed.late(Moment(99_000_000), Duration::from_secs(10)), []);
+        assert_eq!(seed.late(Moment(9_999_999), PATIENCE), []);
+        assert_eq!(seed.late(Moment(10_000_000), PATIENCE), [A]);
+        seed.show(Moment(10_000_000), A, |index| index == 0, PATIENCE);
+        assert_eq!(seed.late(Moment(99_000_000), PATIENCE), []);
     }
 
     #[test]
-    fn pieces_that_were_shown_to_one_who_left_are_shown_again() {
+    fn a_piece_on_its_way_is_not_shown_again_until_its_peer_has_left_or_takes_too_long() {
         let mut seed = begun();
-        assert_eq!((seed.show(B, |_| false), seed.show(B, |_| false)), (Some(2), Some(3)));
+        let at = |seconds: u64| Moment(seconds * 1_000_000);
+        for index in [2, 3] {
+            assert_eq!(seed.show(at(1), B, |_| false, PATIENCE), Some(index));
+        }
+        assert_eq!(seed.show(at(2), B, |_| false, PATIENCE), None, "all are on their way");
+        assert_eq!(seed.late(at(2), PATIENCE), [B], "it is asked for again with every tick");
         seed.leave(A);
-        [1, 2, 3].into_iter().for_each(|index| seed.note(index));
-        assert!(!seed.is_over());
-        assert_eq!(seed.show(B, |index| index > 0), Some(0));
-        assert_eq!(seed.show(B, |index| index > 0), None, "it was shown all that it lacks");
-        assert!(seed.has_shown(B, 0) && !seed.has_shown(A, 0));
-        seed.note(0);
+        assert_eq!(seed.show(at(3), B, |_| false, PATIENCE), Some(0));
+        seed.show(at(4), A, |_| false, PATIENCE);
+        assert_eq!(seed.show(at(9), A, |_| false, PATIENCE), None);
+        assert_eq!(seed.show(at(10), A, |_| false, PATIENCE), Some(1), "the slowest of all");
+    }
+
+    #[test]
+    fn it_is_over_when_everything_is_somewhere_else() {
+        let mut seed = begun();
+        (0..3).for_each(|index| seed.note(index));
+        assert!(!seed.is_over() && seed.has_shown(A, 0) && !seed.has_shown(B, 0));
+        seed.note(3);
         assert!(seed.is_over());
     }
 }

@@ -127,6 +127,7 @@ impl Torrent {
         if peer.handshake.is_some() && now.since(peer.sent_at) >= limits.keep_alive && !peer.has_outgoing() {
             peer.send(&Message::KeepAlive);
         }
+        peer.cancelled.retain(|_, at| now.since(*at) < limits.cancelled_memory);
         peer.flush_news();
         if peer.interesting && peer.choking_us && now.since(peer.interested_at) >= limits.interested_again {
             peer.interested_at = now;

@@ -8,6 +8,7 @@ import { bars, bestChannel, median, rounded } from "./bench/bars.mjs";
 import { channel, swarmreel, webtorrent } from "./bench/contenders.mjs";
 import { play, transfer } from "./bench/measure.mjs";
 import { fourLeechers, twoSeeders } from "./bench/swarms.mjs";
+import { webSeedAndPeer } from "./bench/webseed.mjs";
 import { media, randomMegabytes } from "./lib/media.mjs";
 
 const HELP = `usage: node bench.mjs [--runs N] [--quick] [--only NAMES] [--rows NAMES] [--megabytes N] [--large N]
@@ -90,6 +91,7 @@ const ROWS = {
   play: (contender, _, film) => (contender.plays ? play(contender, film) : undefined),
   "two-seeders": (contender, file) => (contender.camp ? twoSeeders(contender, file) : undefined),
   "four-leechers": (contender, file) => (contender.camp ? fourLeechers(contender, file) : undefined),
+  "web-seed": (contender, file) => (contender.camp ? webSeedAndPeer(contender, file) : undefined),
 };
 
 /** One round: everyone once. @param {Samples} samples @param {ReturnType<typeof options>} plan @param {number} round */

@@ -114,26 +114,53 @@ fn who_gives_and_takes_nothing_makes_room_for_a_newcomer() {
     assert_eq!(links.len(), Limits::default().links_per_torrent_max, "the first come are served");
     assert_eq!(desk.left, [""; 0]);
 
-    // One of them is worth its place: a block a minute.
+    // One of them is worth its place: a block every five seconds.
     let active = links[0];
     desk.says(active, &Message::HaveAll);
     desk.says(active, &Message::Unchoke);
-    for turn in 0..4 {
-        let piece = desk.asked_last(active).expect("it is asked for a piece");
-        let at = (piece as usize) << 14;
-        let data = &content(400)[at..at + (1 << 14)];
-        assert!(desk.meets(socket, hash, stranger(900 + turn), &public(900)).is_none(), "not before they were idle");
-        desk.says(active, &Message::Piece { piece, begin: 0, data });
-        desk.wait(Duration::from_secs(29));
+    for round in 0..23 {
+        let newcomer = desk.meets(socket, hash, stranger(900 + round), &public(900));
+        assert!(newcomer.is_none(), "before they were idle: {:?}", desk.left);
+        desk.delivers(active, round as usize, &content(400));
+        desk.wait(Duration::from_secs(5));
         for link in &links {
             desk.says(*link, &Message::KeepAlive);
         }
     }
-    desk.wait(Duration::from_secs(10));
+    desk.delivers(active, 23, &content(400));
+    desk.wait(Duration::from_secs(8));
     let newcomers = crowd(&mut desk, socket, hash, 1000, 100);
     assert_eq!(newcomers.len(), links.len() - 1, "all idle ones are replaced, and the newcomers are not");
     assert!(desk.live.contains(&active), "who delivers stays");
     assert!(desk.left.iter().all(|reason| *reason == "it makes room for others"), "{:?}", desk.left);
+}
+
+#[test]
+fn a_leecher_whose_peers_give_nothing_looks_for_others() {
+    let film = metainfo(400);
+    let hash = film.info_hash;
+    let mut desk = Desk::new(8);
+    desk.add(Source::Torrent(film.to_torrent()), &URLS[..1]);
+    let socket = desk.socket(URLS[0]);
+    let links = crowd(&mut desk, socket, hash, 0, Limits::default().links_wanted as u32);
+    let giver = links[0];
+    desk.says(giver, &Message::HaveAll);
+    desk.says(giver, &Message::Unchoke);
+    let offers_made_in_a_minute = |desk: &mut Desk, gives: bool| {
+        desk.announces.clear();
+        for second in 0..60 {
+            desk.wait(Duration::from_secs(1));
+            // The tracker knows of more than we have met.
+            desk.counts(socket, hash, 60);
+            if gives {
+                desk.delivers(giver, second, &content(400));
+            }
+        }
+        desk.announces.iter().map(|(_, announce)| announce.offers.len()).sum::<usize>()
+    };
+    assert_eq!(offers_made_in_a_minute(&mut desk, true), 0, "enough is met");
+    let offers = offers_made_in_a_minute(&mut desk, false);
+    assert!(offers >= 10, "{offers} offers");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use swarmreel::ids::{InfoHash, LinkId, OfferId, PeerId, SocketId, TorrentId};
 use swarmreel::metainfo::{Builder, BuilderOptions, Metainfo};
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::{Announce, Answer, ClientMessage, ServerMessage};
-use swarmreel::wire::{Handshake, Message};
+use swarmreel::wire::{Decoder, Handshake, Message};
 
 /// What trackers do with our WebSockets.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -189,11 +189,17 @@ impl Desk {
         self.tell(Input::LinkData(link, &message.to_bytes()));
     }
 
-    /// The piece that a link was last asked for, of one block each.
-    pub(crate) fn asked_last(&self, link: LinkId) -> Option<u32> {
-        let to_it = self.sent.iter().rev().filter(|(to, _)| *to == link);
-        let mut requests = to_it.filter_map(|(_, bytes)| bytes.windows(9).rev().find(|b| b[..5] == [0, 0, 0, 13, 6]));
-        requests.next().map(|request| u32::from_be_bytes([request[5], request[6], request[7], request[8]]))
+    /// A peer answers the request of this number, of all that it was ever sent.
+    pub(crate) fn delivers(&mut self, link: LinkId, number: usize, content: &[u8]) {
+        let stream: Vec<u8> =
+            self.sent.iter().filter(|(to, _)| *to == link).flat_map(|(_, bytes)| bytes).copied().collect();
+        let (mut decoder, mut input, mut requests) = (Decoder::new(), &stream[..], Vec::new());
+        while let Some(message) = decoder.next(&mut input).expect("we keep to the protocol") {
+            requests.extend(if let Message::Request(request) = message { Some(request) } else { None });
+        }
+        let piece = requests[number].piece;
+        let data = &content[(piece as usize) << 14..][..1 << 14];
+        self.says(link, &Message::Piece { piece, begin: 0, data });
     }
 
     /// The socket that a URL is connected by.

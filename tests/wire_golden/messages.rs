@@ -214,3 +214,16 @@ fn s3_3_fast_messages_that_were_not_agreed_on_close() {
         assert_eq!(rig.dropped.get(&link), Some(&"it sent fast messages that were not negotiated"), "{message}");
     }
 }
+
+#[test]
+fn a_block_that_comes_long_after_its_cancel_is_no_waste() {
+    let (mut rig, link, asked) = asking(FAST);
+    rig.wait(15);
+    let cancels = rig.messages(link).iter().filter(|message| message.starts_with("0000000d08")).count();
+    assert!(cancels > 0, "a peer that delivers nothing is snubbed, and what was asked of it cancelled");
+    for request in asked {
+        let number = |at: usize| u32::from_str_radix(&request[at..at + 8], 16).expect("hex");
+        rig.hear(link, &block(number(10), number(18), number(26) as usize));
+    }
+    assert_eq!(rig.torrent.stats(rig.now).wasted, 0, "on a slow link they were under way for long");
+}

@@ -24,11 +24,12 @@ Usage: cargo xtask COMMAND
   test [--only STAGE]  run every test, or one stage: fmt, lint, tidy, rust, wasm, page, browser
   build                build the page into target/site and the server that embeds it
   dist                 build what is released, into target/dist
-  sim [--seeds N]      run the simulated world with many seeds
+  sim [FLAGS]          run the simulated world: --seeds N, --chaos N, or --figures to measure it anew
   fuzz [TARGET] [--runs N | --minutes N] [--asan] [--keep]
                        look for inputs that break the core, a minute a target; --keep the ones that reach most
   bench [FLAGS]        measure against WebTorrent and a bare data channel in real browsers; prints JSON
   bench picker         measure the picker natively: picks a second in good and bad circumstances
+  profile [FLAGS]      tell where the workers of a download spend their time, by function, per GB
   size                 show how large the page is
   tidy                 check the rules of the house that no compiler knows";
 
@@ -54,6 +55,7 @@ fn command(arguments: &[String]) -> Result<()> {
             process::run(&mut process::cargo(["bench", "--quiet", "-p", "swarmreel", "--bench", "picker"]))
         }
         ("bench", flags) => stages::bench(flags),
+        ("profile", flags) => stages::profile(flags),
         ("build", []) => server::build().map(drop),
         ("dist", []) => server::dist(),
         ("size", []) => server::size(),

@@ -27,18 +27,40 @@ pub(crate) enum Optimise {
     Required,
 }
 
+/// What becomes of the module's function names.
+#[derive(Clone, Copy, PartialEq)]
+enum Names {
+    Removed,
+    Kept,
+}
+
 /// Builds the site; gives its folder.
 pub(crate) fn build(optimise: Optimise) -> Result<PathBuf> {
+    let glue = bind(&module()?, Names::Removed, "wasm-bindgen")?;
+    shrink(&glue.join(format!("{GLUE}_bg.wasm")), optimise)?;
+    assemble(&glue, "site")
+}
+
+/// Builds a site whose functions have their names, for a profiler; gives its folder.
+pub(crate) fn build_named() -> Result<PathBuf> {
+    let glue = bind(&module()?, Names::Kept, "wasm-bindgen-named")?;
+    assemble(&glue, "named-site")
+}
+
+/// Compiles the worker; gives the module.
+fn module() -> Result<PathBuf> {
     install::rust_target(WASM_TARGET)?;
     let package = "swarmreel-web";
     run(&mut cargo(["build", "-p", package, "--lib", "--target", WASM_TARGET, "--profile", "wasm"]))?;
-    let module = target().join(WASM_TARGET).join("wasm").join(format!("{GLUE}.wasm"));
-    let glue = bind(&module)?;
-    shrink(&glue.join(format!("{GLUE}_bg.wasm")), optimise)?;
+    Ok(target().join(WASM_TARGET).join("wasm").join(format!("{GLUE}.wasm")))
+}
+
+/// Puts the page and the worker together in this folder of the target folder.
+fn assemble(glue: &Path, name: &str) -> Result<PathBuf> {
     let mut files = BTreeMap::new();
     collect(&root().join("www"), Path::new(""), &mut files)?;
-    collect(&glue, Path::new(""), &mut files)?;
-    let site = target().join("site");
+    collect(glue, Path::new(""), &mut files)?;
+    let site = target().join(name);
     synchronise(&site, &files)?;
     Ok(site)
 }
@@ -52,11 +74,15 @@ pub(crate) fn copy(to: &Path) -> Result<()> {
 
 /// Makes the JavaScript glue with wasm-bindgen, as a library: its version is that of the lock file, and nothing has
 /// to be installed.
-fn bind(module: &Path) -> Result<PathBuf> {
-    let folder = target().join("wasm-bindgen");
+fn bind(module: &Path, names: Names, folder: &str) -> Result<PathBuf> {
+    let folder = target().join(folder);
     let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
     let bindgen = bindgen.web(true).map_err(|error| anyhow!("{error:#}"))?;
-    bindgen.input_path(module).out_name(GLUE).remove_name_section(true).remove_producers_section(true);
+    bindgen
+        .input_path(module)
+        .out_name(GLUE)
+        .remove_name_section(names == Names::Removed)
+        .remove_producers_section(true);
     bindgen.typescript(false);
     bindgen.generate(&folder).map_err(|error| anyhow!("wasm-bindgen: {error:#}"))?;
     Ok(folder)

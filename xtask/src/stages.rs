@@ -54,6 +54,16 @@ pub(crate) fn bench(flags: &[String]) -> Result<()> {
     run(command("node").arg("tests/browser/bench.mjs").args(flags).env("SWARMREEL_BIN", server))
 }
 
+/// Profiles a download's two workers.
+pub(crate) fn profile(flags: &[String]) -> Result<()> {
+    install::browsers()?;
+    install::node_packages()?;
+    let server = server::build()?;
+    let site = site::build_named()?;
+    let mut profile = command("node");
+    run(profile.arg("tests/browser/profile.mjs").args(flags).env("SWARMREEL_BIN", server).env("SWARMREEL_SITE", site))
+}
+
 fn format() -> Result<()> {
     install::rust_component("rustfmt", "fmt")?;
     run(&mut cargo(["fmt", "--all", "--check"]))

@@ -68,6 +68,11 @@ impl Web {
         self.streams.values().filter(move |stream| stream.link == link)
     }
 
+    /// There is a web seed to ask, now or later.
+    pub(super) fn is_any(&self) -> bool {
+        self.seeds.values().any(|seed| !seed.off)
+    }
+
     fn is_off(&self, link: LinkId) -> bool {
         self.seeds.get(&link).is_none_or(|seed| seed.off)
     }
@@ -366,6 +371,12 @@ impl Torrent {
         self.cancel_streams(Some(link));
         self.release_blocks(link, 0..u64::MAX);
         true
+    }
+
+    /// The network is another one: what is being fetched may never come, and who failed may do better now.
+    pub(super) fn fetch_anew(&mut self) {
+        self.cancel_streams(None);
+        self.web.seeds.values_mut().for_each(WebSeed::wake);
     }
 
     // ---- what may be shown

@@ -40,10 +40,10 @@ pub(super) enum Scope {
 impl<F: Fn(Piece) -> bool> Runner<'_, F> {
     /// The next run: to the end of the piece in which it reaches `bytes_wanted`. Empty if there is nothing to fetch.
     pub(super) fn run(&self, scope: Scope, bytes_wanted: u64) -> Vec<Block> {
-        self.start(scope).map(|start| self.extend(start, bytes_wanted)).unwrap_or_default()
+        self.start(scope, bytes_wanted).map(|start| self.extend(start, bytes_wanted)).unwrap_or_default()
     }
 
-    fn start(&self, scope: Scope) -> Option<Block> {
+    fn start(&self, scope: Scope, bytes_wanted: u64) -> Option<Block> {
         let first = |piece: Piece| self.askable(piece).first().copied();
         let urgent = self.wishes.urgent.iter().copied().find_map(first);
         if urgent.is_some() || scope == Scope::Urgent {
@@ -51,20 +51,21 @@ impl<F: Fn(Piece) -> bool> Runner<'_, F> {
         }
         let geometry = self.pieces.geometry();
         let may_begin = |piece: &Piece| scope == Scope::All || self.pieces.status(*piece) == Status::Partial;
-        // In order, whether soon or not: a server sends what follows at no extra cost.
-        let in_order = self.wishes.soon.iter().chain(&self.wishes.ahead).cloned().flatten();
-        let in_order = in_order.filter_map(|index| geometry.piece(index));
-        let rarest = self.pieces.rarest().map(|piece| self.gap_start(piece));
-        let rest = rarest.chain(self.pieces.begun()).filter(|_| self.wishes.rest);
-        in_order.chain(rest).filter(may_begin).find_map(first)
+        let next = self.wishes.soon.iter().chain(&self.wishes.ahead).cloned().flatten();
+        let next = next.filter_map(|index| geometry.piece(index)).filter(may_begin).find_map(first);
+        let rest = self.pieces.suspects().chain(self.pieces.rarest()).chain(self.pieces.begun());
+        let mut rest = rest.filter(|_| self.wishes.rest).filter(may_begin);
+        next.or_else(|| rest.find_map(first).map(|block| self.back(block, bytes_wanted)))
     }
 
-    /// The first of the missing pieces that lead up to this one without a break: requests stay few and long.
-    fn gap_start(&self, piece: Piece) -> Piece {
-        let before = (0..piece.index()).rev().filter_map(|index| self.pieces.geometry().piece(index));
-        let is_free = |piece| self.pieces.free_blocks(piece, self.link, self.now).next().is_some();
-        let is_missing = |piece| self.pieces.status(piece) == Status::Missing && (self.has)(piece);
-        before.take_while(|other| is_missing(*other) && is_free(*other)).last().unwrap_or(piece)
+    /// The start of the gap that a block is in, if a run from there reaches the block: small gaps make small requests.
+    fn back(&self, block: Block, bytes_wanted: u64) -> Block {
+        let geometry = self.pieces.geometry();
+        let near = |piece: &Piece| geometry.offset(block.piece) - geometry.offset(*piece) < bytes_wanted;
+        let before = (0..block.piece.index()).rev().filter_map(|index| geometry.piece(index)).take_while(near);
+        let gap = before.take_while(|piece| self.pieces.status(*piece) == Status::Missing && (self.has)(*piece));
+        let first = gap.last().map_or(block, Piece::first_block);
+        if self.pieces.free_blocks(first.piece, self.link, self.now).next() == Some(first) { first } else { block }
     }
 
     fn extend(&self, start: Block, bytes_wanted: u64) -> Vec<Block> {
@@ -92,8 +93,8 @@ impl<F: Fn(Piece) -> bool> Runner<'_, F> {
     }
 
     fn is_wished(&self, piece: Piece) -> bool {
-        let ahead = || self.wishes.soon.iter().chain(&self.wishes.ahead).any(|range| range.contains(&piece.index()));
-        self.wishes.rest || ahead() || self.wishes.urgent.contains(&piece)
+        let mut next = self.wishes.soon.iter().chain(&self.wishes.ahead);
+        self.wishes.rest || next.any(|range| range.contains(&piece.index())) || self.wishes.urgent.contains(&piece)
     }
 
     /// The blocks of a piece that may be asked of the web seed now, in order.
@@ -104,9 +105,9 @@ impl<F: Fn(Piece) -> bool> Runner<'_, F> {
         let mut blocks: Vec<Block> = self.pieces.free_blocks(piece, self.link, self.now).collect();
         if self.pieces.status(piece) == Status::Partial && self.wishes.urgent.contains(&piece) {
             let raced = self.raced.contains(&piece);
-            let late = |at: Moment| self.now.since(at) >= self.late;
+            let late = |at: Moment| raced || self.now.since(at) >= self.late;
             let asked = self.pieces.once_asked(piece, self.link).into_iter();
-            blocks.extend(asked.filter(|(.., at)| raced || late(*at)).map(|(block, ..)| block));
+            blocks.extend(asked.filter(|(.., at)| late(*at)).map(|(block, ..)| block));
             blocks.sort_unstable();
         }
         blocks
@@ -151,7 +152,7 @@ mod tests {
             (0..2).for_each(|block| pieces.ask(geometry.block(piece(index as u32), block).unwrap(), link, NOW));
         }
         let urgent = urgent.iter().map(|index| piece(*index)).collect();
-        let wishes = Wishes { urgent, ahead: vec![ahead], rest: true, ..Wishes::default() };
+        let wishes = Wishes { urgent, soon: vec![], ahead: vec![ahead], rest: true };
         let raced = raced.iter().map(|index| piece(*index)).collect();
         let late = Duration::from_secs(1);
         let has = |piece: Piece| piece.index() != 9;

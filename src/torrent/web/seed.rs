@@ -9,9 +9,13 @@ use std::time::Duration;
 use super::address::Layout;
 use crate::ids::LinkId;
 use crate::limits::Limits;
+use crate::magnet::URL_BYTES_MAX;
 use crate::output::{WebSeedState, WebSeedStats};
 use crate::peer::Rate;
 use crate::time::Moment;
+
+/// Redirects remembered of one web seed: those of the files that are being fetched.
+const MOVED_MAX: usize = 64;
 
 /// One web seed.
 #[derive(Clone, Debug)]
@@ -73,9 +77,13 @@ impl WebSeed {
 
     /// A file's address answered, and `url` is where it was found.
     pub(super) fn found(&mut self, layout: &Layout, file: usize, url: &str) {
-        if !url.is_empty() && self.address(layout, file) != url {
-            self.moved.insert(file, url.to_string());
+        if url.is_empty() || url.len() > URL_BYTES_MAX || self.address(layout, file) == url {
+            return;
         }
+        if self.moved.len() >= MOVED_MAX {
+            self.moved.clear();
+        }
+        self.moved.insert(file, url.to_string());
     }
 
     /// A file is not where it was looked for. True if there is something left to try at once, or another file to fetch.
@@ -124,6 +132,12 @@ impl WebSeed {
         self.rests_until = now + doubled.mul_f64(0.75 + f64::from(spread) / f64::from(u32::MAX) / 2.0);
         self.failures += 1;
         self.failures == 1
+    }
+
+    /// It may be asked at once.
+    pub(super) fn wake(&mut self) {
+        self.failures = 0;
+        self.rests_until = Moment(0);
     }
 
     /// What may be shown.

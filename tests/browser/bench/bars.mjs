@@ -38,6 +38,12 @@ export function bars(medians) {
       1,
     ),
     bar("four leechers / webtorrent", ratio(ours.swarmMegabytesPerSecond, theirs.swarmMegabytesPerSecond), "at least", 1.5),
+    bar(
+      "web seed and peer / webtorrent",
+      ratio(ours.webSeedMegabytesPerSecond, theirs.webSeedMegabytesPerSecond),
+      "at least",
+      1,
+    ),
     bar("longest task of a download, ms", ours.longestTaskMs, "at most", 50),
     bar("longest task of starting to play, ms", ours.playLongestTaskMs, "at most", 50),
     bar("peak memory, large torrent / small", ratio(ours.largePeakMegabytes, ours.peakMegabytes), "at most", 1.1),

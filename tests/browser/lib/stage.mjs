@@ -62,6 +62,11 @@ export class Stage {
     return thing;
   }
 
+  /** Something to undo when the scene is over. @param {() => unknown} close */
+  closes(close) {
+    this.#closers.push(close);
+  }
+
   /** Fails when a page reported an error nobody expected. */
   checkErrors() {
     const errors = this.people.flatMap(({ name, errors }) => errors.map((error) => `${name}: ${error}`));

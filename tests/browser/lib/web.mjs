@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { open, stat } from "node:fs/promises";
 import { createServer } from "node:http";
+import { pipeline } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
 
 /**
@@ -47,7 +48,8 @@ export async function startWeb(files, habits = {}) {
     const whole = habits.ranges === false || !headers.range;
     const contentRange = whole ? {} : { "content-range": `bytes ${start}-${end - 1}/${total}` };
     response.writeHead(whole ? 200 : 206, { ...cors, ...contentRange, "content-length": end - start });
-    await pour(file, start, end, habits, response, (count) => (sent += count)).catch(() => response.destroy());
+    const body = chunks(file, start, end, habits, (count) => (sent += count));
+    await pipeline(body, response).catch(() => {}); // The browser has had enough.
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -73,27 +75,26 @@ function rangeOf(header, total) {
 }
 
 /**
+ * The bytes to send, chunk by chunk, no faster than the habits allow.
  * @param {string | Buffer} file
  * @param {number} start
  * @param {number} end
  * @param {Habits} habits
- * @param {import("node:http").ServerResponse} response
  * @param {(count: number) => void} count
  */
-async function pour(file, start, end, { lies, bytesPerSecond }, response, count) {
+async function* chunks(file, start, end, { lies, bytesPerSecond }, count) {
   const handle = Buffer.isBuffer(file) ? null : await open(file);
   try {
-    for (let at = start; at < end && !response.destroyed; ) {
+    for (let at = start; at < end; ) {
       const length = Math.min(CHUNK, end - at);
       const chunk = Buffer.isBuffer(file) ? Buffer.from(file.subarray(at, at + length)) : Buffer.alloc(length);
       await handle?.read(chunk, 0, length, at);
       if (lies) chunk[0] ^= 0xff;
       at += length;
       count(length);
-      if (!response.write(chunk)) await Promise.race([once(response, "drain"), once(response, "close")]);
+      yield chunk;
       if (bytesPerSecond) await pause((length / bytesPerSecond) * 1000);
     }
-    response.end();
   } finally {
     await handle?.close();
   }

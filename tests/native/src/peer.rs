@@ -70,7 +70,10 @@ impl Peer {
     /// # Errors
     /// The engine refuses the source.
     pub fn adding(source: Source) -> Result<Self, CommandError> {
-        Self::start(Store::default(), Command::Add { source, trackers: vec![TRACKER.to_owned()] })
+        Self::start(
+            Store::default(),
+            Command::Add { source, trackers: vec![TRACKER.to_owned()], web_seeds: Vec::new() },
+        )
     }
 
     fn start(store: Store, wish: Command) -> Result<Self, CommandError> {

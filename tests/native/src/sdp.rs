@@ -1,4 +1,5 @@
-//! Session descriptions (RFC 8866) of connections that are TCP: what the engine checks of one, and an address.
+//! Session descriptions (RFC 8866) of connections that are TCP: what the engine checks of one, and an address as its
+//! only candidate (RFC 6544).
 //!
 //! Invariant: what [`address`] reads is what [`write`] was given.
 
@@ -13,10 +14,11 @@ pub fn write(address: SocketAddr) -> String {
          t=0 0\r\n\
          m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n\
          c=IN IP4 0.0.0.0\r\n\
-         a=candidate:1 1 tcp 1 {ip} {port} typ host\r\n\
+         a=candidate:1 1 tcp 1 {ip} {port} typ host tcptype passive\r\n\
          a=ice-ufrag:tcp0\r\n\
          a=ice-pwd:thereisnoiceoverplaintcp\r\n\
          a=fingerprint:sha-256 {fingerprint}\r\n\
+         a=setup:actpass\r\n\
          a=mid:0\r\n\
          a=sctp-port:5000\r\n",
         ip = address.ip(),
@@ -35,12 +37,14 @@ pub fn address(sdp: &str) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use swarmreel::tracker::sdp::Description;
 
     #[test]
     fn the_address_survives() {
         for text in ["127.0.0.1:6881", "[::1]:65535"] {
             let end = text.parse().unwrap();
-            assert_eq!(address(&write(end)), Some(end));
+            let read = Description::parse(&write(end)).expect("the engine takes it").to_string();
+            assert_eq!(address(&read), Some(end), "{read}");
         }
         assert_eq!(address("v=0\r\na=candidate:1 1 tcp 1 here 9 typ host\r\n"), None);
     }

@@ -55,6 +55,8 @@ impl Report {
 pub struct Outcome {
     /// From opening the page (the last time) to the last piece.
     pub done: Option<Duration>,
+    /// From opening the page (the first time) to the first block.
+    pub first_block: Option<Duration>,
     /// How it was to watch, for those who did.
     pub watched: Option<Watched>,
     /// Payload bytes received.
@@ -247,9 +249,10 @@ impl<'p> World<'p> {
         self.settle(id);
     }
 
-    /// The web servers have the first content only.
+    /// The web servers have the first content only, and that as one file.
     fn add(&self, content: &Rc<Content>, source: Named) -> Command {
-        let served = if Rc::ptr_eq(content, &self.contents[0]) { self.plan.web.len() } else { 0 };
+        let has = Rc::ptr_eq(content, &self.contents[0]) && content.metainfo.files.len() == 1;
+        let served = if has { self.plan.web.len() } else { 0 };
         let web_seeds = (0..served).map(web::url).collect();
         Command::Add { source, trackers: Vec::new(), web_seeds }
     }

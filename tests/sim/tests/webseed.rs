@@ -140,3 +140,22 @@ fn several_who_download_from_one_server_share_what_they_have() {
     assert!(by_peers > SIZE as u64, "{by_peers} bytes went from peer to peer");
     assert!((0..3).all(|peer| done(&report, peer) < seconds(9)), "the server alone would take twelve seconds");
 }
+
+#[test]
+fn drawn_plans_with_web_servers_of_every_kind() {
+    let faults = [
+        None,
+        Some(Fault::NoRanges),
+        Some(Fault::Truncates(40_000)),
+        Some(Fault::WrongBytes),
+        Some(Fault::BusyUntil(seconds(12))),
+        Some(Fault::Stalls(70_000)),
+        Some(Fault::NoCors),
+    ];
+    for seed in 0..14 {
+        let fault = |shift: usize| faults[(seed as usize + shift) % faults.len()];
+        let up = [30_000, 300_000, 3_000_000][seed as usize % 3];
+        let web = vec![WebPlan { fault: fault(0), up, ..NEAR }, WebPlan { fault: fault(3), up, ..NEAR }];
+        run(&Plan { web, ..Plan::draw(seed) });
+    }
+}

@@ -61,6 +61,10 @@ const ADVICE = {
     title: "Storage is full",
     next: "Free some space on this device, or remove a video you no longer need.",
   },
+  "no-good-source": {
+    title: "Nobody here has good data",
+    next: "Keep the page open: it goes on when somebody comes who has the right file.",
+  },
   "engine-crashed": {
     title: "Swarmreel has stopped",
     sentence: "A fault has stopped the engine.",
@@ -76,7 +80,7 @@ const ADVICE = {
 };
 
 /** Warnings that a person can do something about; the engine deals with the others by itself. */
-const WORTH_SAYING = new Set(["storage-full", "bad-torrent"]);
+const WORTH_SAYING = new Set(["storage-full", "bad-torrent", "no-good-source"]);
 
 /**
  * @param {unknown} error an `Error` with a `code`, or an event's `{ code, message }`

@@ -32,10 +32,21 @@ impl World<'_> {
                 _ => {}
             }
             node.engine.handle(now, fact.input());
+            self.note_first_block(id);
             self.settle(id);
             if removes {
                 self.remove_all(id);
             }
+        }
+    }
+
+    fn note_first_block(&mut self, id: NodeId) {
+        let node = &self.nodes[&id];
+        let first_block = &mut self.people[node.peer].outcome.first_block;
+        let now = self.queue.now();
+        let mut stats = node.torrents.iter().filter_map(|torrent| node.engine.stats(now, *torrent));
+        if first_block.is_none() && stats.any(|stats| stats.downloaded > 0) {
+            *first_block = Some(self.queue.now().since(node.since));
         }
     }
 
