@@ -28,6 +28,8 @@ const CANARY: &str = "canary";
 const CANARY_SECONDS: u32 = 60;
 /// Bytes of an input: short ones run fast, and say more.
 const INPUT_BYTES_MAX: u32 = 256;
+/// Inputs of a target that are kept with the sources.
+const KEPT_MAX: usize = 40;
 
 struct Plan<'a> {
     targets: Vec<&'a str>,
@@ -117,7 +119,7 @@ fn fuzz(tool: &Path, name: &str, plan: &Plan<'_>, budget: &str) -> Result<Outcom
     Ok(Outcome { executions, crashed: !status.success(), log })
 }
 
-/// Puts the fewest inputs that reach all that was reached into the corpus that the tests replay.
+/// Puts a few inputs into the corpus that the tests replay: of the fewest that reach everything, the longest.
 fn keep(tool: &Path, name: &str, plan: &Plan<'_>) -> Result<()> {
     let corpus = root().join("tests/fuzz/corpus").join(name);
     let chosen = folder("chosen", name);
@@ -128,9 +130,12 @@ fn keep(tool: &Path, name: &str, plan: &Plan<'_>) -> Result<()> {
     run(merge.args(["--", "-set_cover_merge=1", "-use_counters=0"]))?;
     drop(fs::remove_dir_all(&corpus));
     fs::create_dir_all(&corpus)?;
-    for entry in fs::read_dir(chosen)? {
-        let path = entry?.path();
-        fs::copy(&path, corpus.join(path.file_name().expect("an entry has a name")))?;
+    let sized =
+        |entry: std::io::Result<fs::DirEntry>| entry.and_then(|entry| Ok((entry.metadata()?.len(), entry.path())));
+    let mut inputs = fs::read_dir(chosen)?.map(sized).collect::<std::io::Result<Vec<_>>>()?;
+    inputs.sort();
+    for (_, path) in inputs.iter().rev().take(KEPT_MAX) {
+        fs::copy(path, corpus.join(path.file_name().expect("an entry has a name")))?;
     }
     Ok(())
 }
