@@ -407,6 +407,23 @@ fn an_address_that_this_page_may_not_fetch_is_given_up_with_a_warning() {
 }
 
 #[test]
+fn an_address_that_becomes_forbidden_is_given_up_with_all_that_is_on_its_way() {
+    let mut world = single(Habit::Good);
+    world.settle();
+    let read = Command::Read { torrent: world.torrent, file: 0, range: 2 << 20..3 << 20 };
+    let Ok(Reply::Read(read)) = world.engine.command(world.now, read) else { panic!("a good range") };
+    world.engine.command(world.now, Command::ReadMore { read, credit: 1 << 20 }).unwrap();
+    world.settle();
+    let (forbidden, ..) = world.bodies.pop_front().expect("two are fetched");
+    let (other, body, sent) = world.bodies.pop_front().expect("two are fetched");
+    world.engine.handle(world.now, Input::FetchFailed(forbidden, FetchFailure::Blocked));
+    // What is on its way still arrives, and nothing stays asked of who will not be asked again.
+    world.engine.handle(world.now, Input::FetchData(other, &body[sent..]));
+    world.settle();
+    assert_eq!((world.bodies.len(), world.state(0)), (0, WebSeedState::Off), "{:?}", world.requests);
+}
+
+#[test]
 fn what_an_earlier_session_stored_is_not_fetched() {
     let length = 4 * 65_536;
     let mut world = World::new(&[("f", length)], 65_536, &["http://a.test/f"]);

@@ -275,7 +275,8 @@ impl Play {
         let seconds = self.media.duration().map_or(0.0, |duration| duration.as_secs_f64());
         let bytes = length / seconds * limits.play_soon.as_secs_f64();
         if bytes.is_finite() {
-            (bytes as u64).clamp(limits.urgent_bytes, limits.ahead_bytes)
+            // Where little can be kept, what is ahead may be less than what is urgent.
+            (bytes as u64).max(limits.urgent_bytes).min(limits.ahead_bytes)
         } else {
             limits.ahead_bytes
         }

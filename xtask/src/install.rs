@@ -1,6 +1,6 @@
 //! What a fresh machine lacks: installed where that can be done without asking, named in one sentence elsewhere.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -65,6 +65,26 @@ pub(crate) fn rust_component(component: &str, subcommand: &str) -> Result<()> {
         return Ok(());
     }
     run(command("rustup").args(["component", "add", component])).with_context(|| format!("install {component}"))
+}
+
+/// The nightly compiler, which libFuzzer's instrumentation needs.
+pub(crate) fn nightly() -> Result<()> {
+    if output(command("rustup").args(["run", "nightly", "rustc", "--version"])).is_some() {
+        return Ok(());
+    }
+    run(command("rustup").args(["toolchain", "install", "nightly", "--profile", "minimal"]))
+        .context("install a nightly Rust with rustup (rustup.rs)")
+}
+
+/// cargo-fuzz; gives its path.
+pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
+    let tools = target().join("tools");
+    let own = tools.join("bin").join(format!("cargo-fuzz{}", std::env::consts::EXE_SUFFIX));
+    if let Some(found) = own.is_file().then(|| own.clone()).or_else(|| find("cargo-fuzz")) {
+        return Ok(found);
+    }
+    run(cargo(["install", "cargo-fuzz", "--locked", "--root"]).arg(tools))?;
+    Ok(own)
 }
 
 /// Node is not installed for anyone: people have their own ways to keep it.

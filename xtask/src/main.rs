@@ -4,6 +4,7 @@
 //! here, or named in one sentence.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool")]
 
+mod fuzz;
 mod install;
 mod process;
 mod server;
@@ -24,6 +25,8 @@ Usage: cargo xtask COMMAND
   build                build the page into target/site and the server that embeds it
   dist                 build what is released, into target/dist
   sim [FLAGS]          run the simulated world: --seeds N, --chaos N, or --figures to measure it anew
+  fuzz [TARGET] [--runs N | --minutes N] [--asan] [--keep]
+                       look for inputs that break the core, a minute a target; --keep the ones that reach most
   bench [FLAGS]        measure against WebTorrent and a bare data channel in real browsers; prints JSON
   bench picker         measure the picker natively: picks a second in good and bad circumstances
   profile [FLAGS]      tell where the workers of a download spend their time, by function, per GB
@@ -47,6 +50,7 @@ fn command(arguments: &[String]) -> Result<()> {
         ("serve", flags) => server::serve(flags),
         ("test", rest) => stages::run_named(&only(rest)?),
         ("sim", flags) => process::run(process::cargo(["run", "--release", "-p", "swarmreel-sim", "--"]).args(flags)),
+        ("fuzz", flags) => fuzz::run_targets(flags),
         ("bench", [part]) if part == "picker" => {
             process::run(&mut process::cargo(["bench", "--quiet", "-p", "swarmreel", "--bench", "picker"]))
         }

@@ -181,6 +181,7 @@ impl Torrent {
                 }
                 if let Some(stream) = self.web.streams.remove(&number) {
                     self.release_stream(&stream);
+                    self.cancel_streams(Some(stream.link));
                 }
             }
         }

@@ -16,10 +16,10 @@ use crate::script::Script;
 const LINKS: usize = 5;
 /// Never lies, and finishes everything in the end.
 const HONEST: LinkId = LinkId(0);
-const STEPS_MAX: usize = 60;
-/// Two pieces of two blocks, the second of them short, and one of a short block.
+const STEPS_MAX: usize = 40;
+/// A piece of two blocks, the second of them short, and one of a short block.
 const PIECE_LENGTH: u32 = 16_384 + 16;
-const LENGTH: u64 = 2 * PIECE_LENGTH as u64 + 10;
+const LENGTH: u64 = PIECE_LENGTH as u64 + 10;
 
 static HASHES: LazyLock<Vec<Digest>> = LazyLock::new(|| content().chunks(PIECE_LENGTH as usize).map(sha1).collect());
 

@@ -83,7 +83,8 @@ impl Driver {
     }
 }
 
-/// A peer's offer, as the tracker relays it.
+/// A peer's offer, as the tracker relays it. Each peer has an address of its own.
 pub(crate) fn offer(info_hash: InfoHash, peer_id: PeerId) -> String {
-    ServerMessage::Offer { info_hash, peer_id, offer_id: OfferId(peer_id.0), sdp: SDP.to_owned() }.write()
+    let sdp = SDP.replace("10.0.0.1", &format!("10.0.0.{}", peer_id.0[0]));
+    ServerMessage::Offer { info_hash, peer_id, offer_id: OfferId(peer_id.0), sdp }.write()
 }

@@ -125,7 +125,7 @@ fn greeting(script: &mut Script<'_>, case: &Case) -> Vec<u8> {
 /// An honest answer to a request for metadata, or a lie, or a request.
 fn metadata(script: &mut Script<'_>, far: &mut Far, case: &Case) -> Vec<u8> {
     let info = &case.metainfo.info;
-    let block = (!far.metadata_asked.is_empty()).then(|| far.metadata_asked.remove(0)).unwrap_or_default();
+    let block = if far.metadata_asked.is_empty() { 0 } else { far.metadata_asked.remove(0) };
     let flags = script.byte();
     let mut data = info.chunks(METADATA_BLOCK).nth(block as usize).unwrap_or_default().to_vec();
     let payload = match flags & 7 {
