@@ -137,7 +137,7 @@ fn several_who_download_from_one_server_share_what_they_have() {
     let server = WebPlan { up: 1_000_000, ..NEAR };
     let report = run(&plan(vec![server], vec![alone(), alone(), alone()]));
     let by_peers: u64 = report.peers.iter().map(|peer| peer.uploaded).sum();
-    assert!(by_peers > SIZE as u64, "{by_peers} bytes went from peer to peer");
+    assert!(by_peers > SIZE as u64 / 2, "{by_peers} bytes went from peer to peer");
     assert!((0..3).all(|peer| done(&report, peer) < seconds(9)), "the server alone would take twelve seconds");
 }
 
