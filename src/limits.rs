@@ -62,6 +62,8 @@ pub struct Limits {
     pub link_buffer_high: usize,
     /// Bytes of `bufferedAmount` at which the driver reports `LinkDrained`.
     pub link_buffer_low: usize,
+    /// Who takes no message of so many bytes, as it says, is not connected to: each block would become thousands.
+    pub message_bytes_min: usize,
     /// Bytes of one data-channel message: anacrolix reads through 128 KiB, libtorrent refuses over 64 KiB where the
     /// SDP says nothing, and a bare channel is fastest from 64 KiB on.
     pub message_bytes_max: usize,
@@ -84,6 +86,8 @@ pub struct Limits {
     pub network_jitter: Duration,
     /// From an answer to the open channel: webtorrent.js's figure.
     pub connect_timeout: Duration,
+    /// Of two links that one peer offered, it closes the newer within this long; else we do.
+    pub duplicate_patience: Duration,
     /// From the open channel to the handshake: webtorrent.js's figure.
     pub handshake_timeout: Duration,
     /// A link that sent nothing for this long is dead: keep-alives come every 60 s or so.
@@ -273,6 +277,7 @@ impl Default for Limits {
             relay_only: false,
             link_buffer_high: 1 << 20,
             link_buffer_low: 256 << 10,
+            message_bytes_min: 1 << 10,
             message_bytes_max: 64 << 10,
             message_bytes_max_own: 256 << 10,
             offer_life: seconds(50),
@@ -282,6 +287,7 @@ impl Default for Limits {
             network_change_min: seconds(5),
             network_jitter: seconds(1),
             connect_timeout: seconds(25),
+            duplicate_patience: seconds(5),
             handshake_timeout: seconds(25),
             silence_timeout: seconds(150),
             keep_alive: seconds(55),

@@ -98,7 +98,7 @@ impl<'a> World<'a> {
     fn join_with(&mut self, name: u8, lies: u64, queue: u32) -> LinkId {
         self.links += 1;
         let (link, id) = (LinkId(self.links), PeerId([name; 20]));
-        self.torrent.open(self.now, link, true, 65_536);
+        self.torrent.open(self.now, link, true, None, 65_536);
         self.peers.insert(link, Peer { id, decoder: Decoder::new(), queue: VecDeque::new(), lies });
         let info_hash = self.torrent.info_hash();
         let hello = Handshake { info_hash, peer_id: id, extensions: true, fast: true };

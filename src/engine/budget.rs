@@ -70,12 +70,12 @@ impl Engine {
     }
 
     /// Whether a link to this peer would be of use: it is not ourselves, nor connected already, nor a seed like us, nor
-    /// from where liars come.
+    /// from where liars come. Addresses can be forged, so that nobody is refused for one while there is nobody else.
     pub(super) fn welcomes(&self, id: TorrentId, remote: Remote) -> bool {
         let Some(torrent) = self.torrents.get(&id) else { return false };
         let liars = remote.address.and_then(|address| self.memory.liars.get(&address)).map_or(0, BTreeSet::len);
         !self.is_ourselves(remote.peer_id)
-            && liars < self.limits.liars_per_address_max
+            && (liars < self.limits.liars_per_address_max || torrent.peers() == 0)
             && !(torrent.is_complete() && self.memory.seeds.contains(&(id, remote.peer_id)))
     }
 

@@ -114,13 +114,16 @@ impl Engine {
 
     pub(super) fn link_opened(&mut self, now: Moment, link: LinkId, message_max: usize) {
         let Some(entry) = self.links.get(link) else { return };
-        let (id, offered_by_us) = (entry.torrent, entry.offered_by_us);
+        let (id, offered_by_us, address) = (entry.torrent, entry.offered_by_us, entry.address());
         if entry.stage == Stage::Open {
             return;
         }
+        if message_max < self.limits.message_bytes_min {
+            return self.close_link(link);
+        }
         self.links.advance(link, now, Stage::Open);
         if let Some(torrent) = self.torrents.get_mut(&id) {
-            torrent.open(now, link, offered_by_us, message_max);
+            torrent.open(now, link, offered_by_us, address, message_max);
         }
         self.collect(id);
     }

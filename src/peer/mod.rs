@@ -20,6 +20,7 @@ use crate::ids::{LinkId, PeerId};
 use crate::limits::Limits;
 use crate::pieces::Bitfield;
 use crate::time::Moment;
+use crate::tracker::sdp::AddressHint;
 use crate::wire::extension::ExtendedHandshake;
 use crate::wire::{self, Decoder, Handshake, Message, Request};
 
@@ -61,6 +62,8 @@ pub struct Peer {
     pub link: LinkId,
     /// We made the offer.
     pub offered_by_us: bool,
+    /// Where it is, as it says itself.
+    pub address: Option<AddressHint>,
     /// The largest message its side of the link takes.
     pub message_max: usize,
     /// Bytes of a data-channel message to it.
@@ -149,6 +152,7 @@ impl Peer {
         Self {
             link,
             offered_by_us,
+            address: None,
             message_max: message_bytes,
             message_bytes: message_bytes.max(1),
             decoder: Decoder::new(),

@@ -11,15 +11,23 @@ use crate::output::{Action, Event, Output};
 use crate::peer::{EARLY_HAVES_MAX, EarlyHas, Has, Peer};
 use crate::pieces::Bitfield;
 use crate::time::Moment;
+use crate::tracker::sdp::AddressHint;
 use crate::wire::{Handshake, Message, extension};
 
 impl Torrent {
     // ---- links
 
     /// A data channel is open. Both sides send their handshake at once, whoever offered (protocol.md §3.2).
-    pub fn open(&mut self, now: Moment, link: LinkId, offered_by_us: bool, message_max: usize) {
+    pub fn open(
+        &mut self,
+        now: Moment,
+        link: LinkId,
+        offered_by_us: bool,
+        address: Option<AddressHint>,
+        message_max: usize,
+    ) {
         let mut peer = Peer::new(link, offered_by_us, message_max.min(self.limits.message_bytes_max), now);
-        peer.message_max = message_max;
+        (peer.message_max, peer.address) = (message_max, address);
         let (info_hash, peer_id) = (self.info_hash, self.peer_id);
         peer.send(&Message::Handshake(Handshake { info_hash, peer_id, extensions: true, fast: true }));
         self.peers.insert(link, peer);
@@ -97,16 +105,16 @@ impl Torrent {
         true
     }
 
-    /// Bans the peer that is, or was, at the end of a link and is proven to lie, for the session.
+    /// Bans the peer that is, or was, at the end of a link and is proven to lie, for the session. Another link under the
+    /// same id stays: it may be the one whose id was copied, and else will be convicted by its own bytes.
     pub(super) fn ban(&mut self, link: LinkId) {
         if self.ban_web_seed(link) {
             return;
         }
-        let Some(liar) = self.bans.ban(link) else { return };
-        self.judged.push((link, Verdict::Liar));
-        let links: Vec<LinkId> =
-            self.peers.values().filter(|peer| peer.peer_id() == Some(liar)).map(|peer| peer.link).collect();
-        links.into_iter().for_each(|link| self.drop_peer(link, "it sent data that fails its hash"));
+        if self.bans.ban(link) {
+            self.judged.push((link, Verdict::Liar));
+            self.drop_peer(link, "it sent data that fails its hash");
+        }
     }
 
     // ---- messages
@@ -168,14 +176,15 @@ impl Torrent {
         if handshake.peer_id == self.peer_id {
             return Err("it is ourselves");
         }
-        if self.bans.contains(handshake.peer_id) {
+        let address = self.peers.get(&link).and_then(|peer| peer.address);
+        if self.bans.contains(handshake.peer_id, address) {
             return Err("it was caught lying before");
         }
         self.resolve_duplicate(link, &handshake)?;
         let hello = self.greeting();
         let Some(peer) = self.peers.get_mut(&link) else { return Err("") };
         peer.handshake = Some(handshake);
-        self.bans.met(link, handshake.peer_id);
+        self.bans.met(link, handshake.peer_id, address);
         if handshake.extensions {
             peer.send(&Message::Extended { id: extension::HANDSHAKE, payload: &hello });
         }

@@ -62,6 +62,14 @@ impl Torrent {
         self.drop_peer(link, "it makes room for others");
     }
 
+    /// There is an older link to the same peer, and the peer has not closed either in all this time.
+    pub(super) fn is_late_duplicate(&self, now: Moment, link: LinkId) -> bool {
+        let Some(peer) = self.peers.get(&link) else { return false };
+        let is_older = |other: &Peer| other.link < link && other.peer_id() == peer.peer_id();
+        let late = peer.peer_id().is_some() && now.since(peer.opened_at) >= self.limits.duplicate_patience;
+        late && self.peers.values().any(is_older)
+    }
+
     /// Two links to one peer: both sides keep the one that the larger id offered. Of two that the same side offered,
     /// that side closes the newer (protocol.md §3.11). A link in doubt gives way: the peer has come back.
     pub(super) fn resolve_duplicate(&mut self, link: LinkId, handshake: &Handshake) -> Result<(), Drop> {
@@ -78,7 +86,9 @@ impl Torrent {
             (true, true) => Err(REASON),
             // webtorrent.js knows us by another id at each tracker, and would keep both.
             (false, false) if !handshake.peer_id.0.starts_with(b"-SR") => Err(REASON),
-            (false, false) => Ok(()),
+            // It closes the newer, and has a moment to do so: `is_late_duplicate`.
+            (false, false) if self.peers.values().filter(same).count() < 2 => Ok(()),
+            (false, false) => Err(REASON),
             (new_is_ours, _) if new_is_ours == ours_stays => {
                 self.drop_peer(other.0, REASON);
                 Ok(())

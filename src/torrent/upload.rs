@@ -106,6 +106,9 @@ impl Torrent {
     }
 
     fn tick_peer(&mut self, now: Moment, link: LinkId) -> Result<(), Drop> {
+        if self.is_late_duplicate(now, link) {
+            return Err("it is connected already");
+        }
         let limits = &self.limits;
         let (complete, crowded) = (self.is_complete(), self.peers.len() > limits.links_wanted);
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };

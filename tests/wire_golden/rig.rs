@@ -149,7 +149,7 @@ impl Rig {
 
     pub(crate) fn open(&mut self, link: u32) -> LinkId {
         let link = LinkId(link);
-        self.torrent.open(self.now, link, true, 65_536);
+        self.torrent.open(self.now, link, true, None, 65_536);
         self.settle();
         link
     }
