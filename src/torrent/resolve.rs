@@ -68,10 +68,12 @@ impl Resolver {
         }
     }
 
-    /// A peer offers metadata of this size.
+    /// A peer offers metadata of this size. To say so again changes nothing, and another size wins no new turn: else
+    /// silent peers that greet again and again would keep the others out.
     pub(super) fn offer(&mut self, link: LinkId, size: u64, limits: &Limits) {
-        if size > 0 && size <= u64::from(limits.metadata_bytes_max) {
-            self.leave(link);
+        let is_new = self.sizes.get(&link) != Some(&size);
+        if is_new && size > 0 && size <= u64::from(limits.metadata_bytes_max) {
+            self.withdraw(link);
             self.sizes.insert(link, size);
         }
     }
@@ -80,6 +82,11 @@ impl Resolver {
     pub(super) fn leave(&mut self, link: LinkId) {
         self.refused.remove(&link);
         self.asked_at.remove(&link);
+        self.withdraw(link);
+    }
+
+    /// What a peer offered counts no more.
+    fn withdraw(&mut self, link: LinkId) {
         if let Some(size) = self.sizes.remove(&link) {
             let last = !self.sizes.values().any(|other| *other == size);
             if last {
@@ -176,6 +183,8 @@ impl Resolver {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const A: LinkId = LinkId(1);
@@ -271,6 +280,47 @@ mod tests {
         });
         let asked: Vec<u32> = asked.filter(|(link, _)| *link == honest).map(|(_, block)| block).collect();
         assert_eq!(asked, [0, 1, 2], "after those that said nothing, everybody else is asked");
+    }
+
+    /// When the metadata is there, if two silent peers greet anew twice a second, with these sizes in turn, and the third
+    /// peer is honest.
+    fn despite_greetings(sizes: &[u64]) -> Option<Duration> {
+        let (mut resolver, limits) = offered_by_two();
+        let honest = LinkId(7);
+        resolver.offer(honest, 40_000, &limits);
+        resolver.requests(Moment(0), &limits);
+        for round in 0..60 {
+            let after = Duration::from_millis(500) * round;
+            let now = Moment(0) + after;
+            resolver.expire(now, &limits);
+            for (link, size) in [A, B].into_iter().flat_map(|link| sizes.iter().map(move |size| (link, *size))) {
+                resolver.offer(link, size, &limits);
+                for (_, index) in resolver.requests(now, &limits).into_iter().filter(|(link, _)| *link == honest) {
+                    if let Outcome::Complete(_) = resolver.receive(now, honest, index, &block(index)) {
+                        return Some(after);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn silent_peers_that_greet_anew_keep_no_other_out() {
+        let bound = Some(Limits::default().metadata_late * 2);
+        for sizes in [&[40_000][..], &[50_000, 40_000]] {
+            let after = despite_greetings(sizes);
+            assert!(after.is_some() && after <= bound, "{sizes:?}: {after:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_outlives_another_greeting() {
+        let (mut resolver, limits) = offered_by_two();
+        resolver.refuse(A, Moment(0));
+        resolver.offer(A, 50_000, &limits);
+        resolver.offer(A, 40_000, &limits);
+        assert!(resolver.requests(Moment(1), &limits).iter().all(|(link, _)| *link == B));
     }
 
     #[test]

@@ -21,6 +21,8 @@ static CASES: LazyLock<[Case; 2]> =
 const STEPS_MAX: usize = 40;
 /// The honest peer's number; the others have those below.
 const HONEST: usize = 5;
+/// So many peers greet anew all the time at the end: a block is asked of two at once, and one may be the honest peer.
+const GREETERS: usize = 3;
 /// What the honest peer may need at the end: each liar in turn may hold things up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -82,13 +84,17 @@ impl World {
         self.driver.engine.check();
     }
 
-    /// The script is over: the honest peer is there, and nobody else says any more.
+    /// The script is over: the honest peer is there, and nobody else says any more, but that some greet again and again.
     fn finish(mut self) -> usize {
         self.connect(HONEST);
         let end = self.driver.now + PATIENCE;
         while !self.ready && self.driver.now < end {
             self.sleep(Duration::from_millis(500));
             self.settle();
+            for at in 0..GREETERS {
+                self.say(at, |_, case| greet(Some(case.metainfo.info.len() as u64), 3));
+                self.settle();
+            }
         }
         assert!(self.ready, "an honest peer gives the metadata within {PATIENCE:?}");
         self.input
