@@ -15,7 +15,7 @@ const HELP = `usage: node bench.mjs [--runs N] [--quick] [--only NAMES] [--rows 
   --runs N        rounds; the medians are printed (default 5)
   --quick         one round of 30 MB, and no large torrent
   --only NAMES    of swarmreel, webtorrent, channel-16k, channel-64k, channel-256k
-  --rows NAMES    of transfer, play, two-seeders, four-leechers (default: all)
+  --rows NAMES    of transfer, play, two-seeders, four-leechers, web-seed (default: all)
   --megabytes N   the size of the torrent (default 100)
   --large N       the size of the large torrent that memory is compared with, in MB (default 1000; 0: none)`;
 
