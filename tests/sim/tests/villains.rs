@@ -1,4 +1,5 @@
-//! Rows P1 to P14 of the threat model: one hostile habit at a time, in a swarm of honest peers who must not suffer.
+//! Rows P1 to P14 of the threat model but P9 (`tests/formats.rs`) and P13 (`tests/links`): one hostile habit at a time, in a
+//! swarm of honest peers who must not suffer.
 //!
 //! Each run also passes every oracle: nothing unverified is kept, shown or served, no honest peer is accused by another,
 //! queues and buffers keep their limits, and nothing stays open.
