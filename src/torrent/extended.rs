@@ -93,7 +93,7 @@ impl Torrent {
             }
             MetadataMessage::Data { block, data, .. } => {
                 let Phase::Resolving(resolver) = &mut self.phase else { return Ok(()) };
-                match resolver.receive(now, link, block, data) {
+                match resolver.receive(now, link, block, data, &self.limits) {
                     Outcome::More => self.request_metadata(now),
                     Outcome::Complete(info) => self.resolved(now, info),
                     Outcome::Wrong(Some(liar)) => self.ban(liar),

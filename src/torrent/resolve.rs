@@ -1,8 +1,9 @@
 //! From an info hash to the metadata: fetched from many peers at once, and trusted only when its hash is right (BEP 9).
 //!
-//! Invariant: memory grows with blocks received, never with a size that somebody claims; a lie costs time, never the
+//! Invariant: memory grows with blocks received, up to a bound, never with a size that somebody claims; a lie costs time, never the
 //! metadata: after a failed hash, the dictionary is taken whole from one peer at a time, which the next failure names.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hash::sha1;
@@ -18,9 +19,15 @@ struct Draft {
     asked: BTreeMap<(u32, LinkId), Moment>,
     /// After a mixed dictionary failed: the one peer that is asked, and when it last sent something.
     sole: Option<(LinkId, Moment)>,
+    /// When its last block came.
+    grown_at: Option<Moment>,
 }
 
 impl Draft {
+    fn held(&self) -> usize {
+        self.blocks.values().map(|(data, _)| data.len()).sum()
+    }
+
     /// Nothing more comes from this peer.
     fn forget(&mut self, link: LinkId) {
         self.asked.retain(|(_, asked), _| *asked != link);
@@ -154,8 +161,30 @@ impl Resolver {
         }
     }
 
+    /// Bytes of blocks, over all drafts.
+    fn held(&self) -> usize {
+        self.drafts.values().map(Draft::held).sum()
+    }
+
+    /// While the drafts are too big together, one makes way: one that has stalled rather than one that grows, then one
+    /// that few peers claim, then a big one. Never the one that most claim. There is room for two whole ones, so that a
+    /// lie of any size leaves room for the truth.
+    fn make_room(&mut self, now: Moment, limits: &Limits) {
+        while self.held() > limits.metadata_bytes_max as usize * 2 {
+            let voters = |size: &u64| self.sizes.values().filter(|claimed| *claimed == size).count();
+            let most = self.drafts.keys().copied().max_by_key(voters);
+            let others = self.drafts.iter().filter(|(size, draft)| Some(**size) != most && draft.held() > 0);
+            let victim = others.min_by_key(|(size, draft)| {
+                let grows = draft.grown_at.is_some_and(|at| now.since(at) < limits.metadata_late);
+                (grows, voters(size), Reverse(draft.held()))
+            });
+            let Some(size) = victim.map(|(size, _)| *size) else { return };
+            self.drafts.remove(&size);
+        }
+    }
+
     /// A block arrives. Ignored unless it was asked of this peer and has the right length.
-    pub(super) fn receive(&mut self, now: Moment, link: LinkId, block: u32, data: &[u8]) -> Outcome {
+    pub(super) fn receive(&mut self, now: Moment, link: LinkId, block: u32, data: &[u8], limits: &Limits) -> Outcome {
         let Some(&size) = self.sizes.get(&link) else { return Outcome::More };
         let Some(draft) = self.drafts.get_mut(&size) else { return Outcome::More };
         let begin = u64::from(block) * METADATA_BLOCK as u64;
@@ -165,7 +194,9 @@ impl Resolver {
         }
         draft.blocks.entry(block).or_insert_with(|| (data.to_vec(), link));
         draft.sole = draft.sole.map(|(sole, _)| (sole, now));
+        draft.grown_at = Some(now);
         if (draft.blocks.len() as u64) < size.div_ceil(METADATA_BLOCK as u64) {
+            self.make_room(now, limits);
             return Outcome::More;
         }
         let info: Vec<u8> = draft.blocks.values().flat_map(|(data, _)| data).copied().collect();
@@ -215,27 +246,28 @@ mod tests {
         let (mut resolver, limits) = offered_by_two();
         assert_eq!(resolver.requests(Moment(0), &limits).len(), 6);
         assert_eq!(resolver.requests(Moment(1), &limits), []);
-        assert_eq!(resolver.receive(Moment(1), A, 0, &block(0)), Outcome::More);
-        assert_eq!(resolver.receive(Moment(1), B, 1, &block(1)), Outcome::More);
-        assert_eq!(resolver.receive(Moment(1), A, 2, &block(2)), Outcome::Complete(info()));
+        assert_eq!(resolver.receive(Moment(1), A, 0, &block(0), &limits), Outcome::More);
+        assert_eq!(resolver.receive(Moment(1), B, 1, &block(1), &limits), Outcome::More);
+        assert_eq!(resolver.receive(Moment(1), A, 2, &block(2), &limits), Outcome::Complete(info()));
     }
 
     #[test]
     fn a_mixed_failure_blames_nobody_and_the_next_one_blames_its_author() {
         let (mut resolver, limits) = offered_by_two();
         resolver.requests(Moment(0), &limits);
-        resolver.receive(Moment(1), A, 0, &block(1));
-        resolver.receive(Moment(1), B, 1, &block(1));
-        assert_eq!(resolver.receive(Moment(1), B, 2, &block(2)), Outcome::Wrong(None));
+        resolver.receive(Moment(1), A, 0, &block(1), &limits);
+        resolver.receive(Moment(1), B, 1, &block(1), &limits);
+        assert_eq!(resolver.receive(Moment(1), B, 2, &block(2), &limits), Outcome::Wrong(None));
         let again = resolver.requests(Moment(1), &limits);
         assert!(again.iter().all(|(link, _)| *link == A) && again.len() == 3);
-        resolver.receive(Moment(1), A, 0, &block(1));
-        resolver.receive(Moment(1), A, 1, &block(1));
-        assert_eq!(resolver.receive(Moment(1), A, 2, &block(2)), Outcome::Wrong(Some(A)));
+        resolver.receive(Moment(1), A, 0, &block(1), &limits);
+        resolver.receive(Moment(1), A, 1, &block(1), &limits);
+        assert_eq!(resolver.receive(Moment(1), A, 2, &block(2), &limits), Outcome::Wrong(Some(A)));
         resolver.leave(A);
         resolver.requests(Moment(2), &limits);
-        (0..2).for_each(|index| assert_eq!(resolver.receive(Moment(1), B, index, &block(index)), Outcome::More));
-        assert_eq!(resolver.receive(Moment(1), B, 2, &block(2)), Outcome::Complete(info()));
+        (0..2)
+            .for_each(|index| assert_eq!(resolver.receive(Moment(1), B, index, &block(index), &limits), Outcome::More));
+        assert_eq!(resolver.receive(Moment(1), B, 2, &block(2), &limits), Outcome::Complete(info()));
     }
 
     #[test]
@@ -248,24 +280,25 @@ mod tests {
         let requests = resolver.requests(Moment(0), &limits);
         assert_eq!(requests.iter().filter(|(link, _)| *link == B).count(), 3);
         assert!(requests.iter().all(|(link, _)| *link != LinkId(3)));
-        (0..3).for_each(|index| drop(resolver.receive(Moment(1), A, index, &block(0))));
-        (0..2).for_each(|index| assert_eq!(resolver.receive(Moment(1), B, index, &block(index)), Outcome::More));
-        assert_eq!(resolver.receive(Moment(1), B, 2, &block(2)), Outcome::Complete(info()));
+        (0..3).for_each(|index| drop(resolver.receive(Moment(1), A, index, &block(0), &limits)));
+        (0..2)
+            .for_each(|index| assert_eq!(resolver.receive(Moment(1), B, index, &block(index), &limits), Outcome::More));
+        assert_eq!(resolver.receive(Moment(1), B, 2, &block(2), &limits), Outcome::Complete(info()));
     }
 
     #[test]
     fn a_silent_sole_source_makes_way() {
         let (mut resolver, limits) = offered_by_two();
         resolver.requests(Moment(0), &limits);
-        resolver.receive(Moment(1), A, 0, &block(1));
-        resolver.receive(Moment(1), B, 1, &block(1));
-        assert_eq!(resolver.receive(Moment(1), B, 2, &block(2)), Outcome::Wrong(None));
+        resolver.receive(Moment(1), A, 0, &block(1), &limits);
+        resolver.receive(Moment(1), B, 1, &block(1), &limits);
+        assert_eq!(resolver.receive(Moment(1), B, 2, &block(2), &limits), Outcome::Wrong(None));
         assert!(resolver.requests(Moment(2), &limits).iter().all(|(link, _)| *link == A));
-        resolver.receive(Moment(1), A, 0, &block(0));
+        resolver.receive(Moment(1), A, 0, &block(0), &limits);
         let late = Moment(2) + limits.metadata_late * 2;
         assert!(resolver.requests(late, &limits).iter().all(|(link, _)| *link == B));
-        (0..2).for_each(|index| assert_eq!(resolver.receive(late, B, index, &block(index)), Outcome::More));
-        assert_eq!(resolver.receive(late, B, 2, &block(2)), Outcome::Complete(info()));
+        (0..2).for_each(|index| assert_eq!(resolver.receive(late, B, index, &block(index), &limits), Outcome::More));
+        assert_eq!(resolver.receive(late, B, 2, &block(2), &limits), Outcome::Complete(info()));
     }
 
     #[test]
@@ -296,7 +329,7 @@ mod tests {
             for (link, size) in [A, B].into_iter().flat_map(|link| sizes.iter().map(move |size| (link, *size))) {
                 resolver.offer(link, size, &limits);
                 for (_, index) in resolver.requests(now, &limits).into_iter().filter(|(link, _)| *link == honest) {
-                    if let Outcome::Complete(_) = resolver.receive(now, honest, index, &block(index)) {
+                    if let Outcome::Complete(_) = resolver.receive(now, honest, index, &block(index), &limits) {
                         return Some(after);
                     }
                 }
@@ -323,12 +356,59 @@ mod tests {
         assert!(resolver.requests(Moment(1), &limits).iter().all(|(link, _)| *link == B));
     }
 
+    /// Twenty peers, each with a size of its own, send all but the last block, and what they lose again.
+    #[test]
+    fn drafts_share_one_bound() {
+        let limits = Limits { metadata_bytes_max: 20 * METADATA_BLOCK as u32, ..Limits::default() };
+        let mut resolver = resolver();
+        let honest = LinkId(100);
+        (0..20).for_each(|link| resolver.offer(LinkId(link), u64::from(limits.metadata_bytes_max - link), &limits));
+        resolver.offer(honest, 40_000, &limits);
+        for round in 0..60 {
+            let now = Moment(0) + limits.metadata_late / 6 * round;
+            resolver.expire(now, &limits);
+            let mut honest_is_late = round < 10;
+            for (link, index) in resolver.requests(now, &limits) {
+                let outcome = match link == honest {
+                    true if honest_is_late => continue,
+                    true => resolver.receive(now, link, index, &block(index), &limits),
+                    false if index == 19 => continue,
+                    false => resolver.receive(now, link, index, &[0; METADATA_BLOCK], &limits),
+                };
+                honest_is_late |= link == honest;
+                if let Outcome::Complete(_) = outcome {
+                    return;
+                }
+                assert!(resolver.held() <= limits.metadata_bytes_max as usize * 2);
+            }
+        }
+        panic!("the liars keep the metadata out");
+    }
+
+    #[test]
+    fn the_size_that_most_claim_is_kept() {
+        let limits = Limits { metadata_bytes_max: 3 * METADATA_BLOCK as u32, ..Limits::default() };
+        let (mut resolver, honest) = (resolver(), LinkId(100));
+        [A, B, honest].into_iter().for_each(|link| resolver.offer(link, 40_000, &limits));
+        (10..14).for_each(|link| resolver.offer(LinkId(link), u64::from(40_000 + link), &limits));
+        resolver.requests(Moment(0), &limits);
+        (0..2)
+            .for_each(|index| assert_eq!(resolver.receive(Moment(0), A, index, &block(index), &limits), Outcome::More));
+        // The draft is the stalest and the biggest, yet others make way.
+        let late = Moment(0) + limits.metadata_late;
+        for (link, index) in (10..14).flat_map(|link| [0, 1].map(|index| (LinkId(link), index))) {
+            resolver.receive(late, link, index, &[0; METADATA_BLOCK], &limits);
+        }
+        assert_eq!(resolver.drafts.get(&40_000).unwrap().blocks.len(), 2);
+        assert_eq!(resolver.receive(late, A, 2, &block(2), &limits), Outcome::Complete(info()));
+    }
+
     #[test]
     fn nothing_unasked_is_kept() {
         let mut resolver = resolver();
         let limits = Limits::default();
         resolver.offer(A, 40_000, &limits);
-        assert_eq!(resolver.receive(Moment(1), A, 0, &block(0)), Outcome::More);
+        assert_eq!(resolver.receive(Moment(1), A, 0, &block(0), &limits), Outcome::More);
         assert!(resolver.drafts.is_empty());
     }
 }
