@@ -326,6 +326,22 @@ fn bodies_that_end_early_are_gone_on_with() {
 }
 
 #[test]
+fn a_server_that_sends_single_bytes_rests_ever_longer() {
+    let mut world = single(Habit::Cuts(1));
+    let mut asked_at = Vec::new();
+    while asked_at.len() < 100 {
+        let asked = world.requests.len();
+        assert!(!world.run(0));
+        if world.requests.len() > asked {
+            asked_at.push(world.now);
+        }
+    }
+    let longest = Limits::default().web_rest_max.mul_f64(0.75);
+    assert!(asked_at[99].since(asked_at[98]) >= longest, "{:?}", asked_at[99].since(asked_at[98]));
+    assert_eq!(world.warnings, ["web-seed-failed"]);
+}
+
+#[test]
 fn a_folder_holds_the_single_file_or_is_it() {
     let length = 100_000;
     let mut world = World::new(&[("f g", length)], 65_536, &["http://a.test/d/"]).serve(
