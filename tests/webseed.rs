@@ -527,6 +527,21 @@ fn the_metadata_comes_from_where_the_link_says() {
 }
 
 #[test]
+fn a_silent_source_of_metadata_makes_way_for_the_next() {
+    let link = format!("magnet:?xt=urn:btih:{}&xs=http://x.test/t&xs=http://y.test/t", "0123456789".repeat(4));
+    let mut world = World::add(Source::Text(link), bytes(10), 32_768, &[])
+        .serve("http://x.test/t", 0..10, Habit::Silent)
+        .serve("http://y.test/t", 0..10, Habit::Silent);
+    assert!(!world.run(15));
+    assert_eq!(world.requests, ["http://x.test/t all"]);
+    assert!(!world.run(10));
+    assert_eq!(world.requests, ["http://x.test/t all", "http://y.test/t all"]);
+    assert!(world.warnings.is_empty(), "{:?}", world.warnings);
+    assert!(!world.run(60));
+    assert_eq!((world.requests.len(), world.warnings), (2, vec!["source-failed"]));
+}
+
+#[test]
 fn a_torrent_file_without_end_is_not_read_to_its_end() {
     let link = format!("magnet:?xt=urn:btih:{}&xs=http://x.test/t", "0123456789".repeat(4));
     let length = 9 * MIB;

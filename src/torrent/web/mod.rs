@@ -108,7 +108,7 @@ impl Torrent {
     /// A fetch's headers are here.
     pub fn fetch_answered(&mut self, now: Moment, number: u32, answer: &Answer<'_>) {
         if self.web.sources.is_fetch(number) {
-            return self.source_answered(number, answer);
+            return self.source_answered(now, number, answer);
         }
         let Some(stream) = self.web.streams.get_mut(&number) else { return };
         stream.heard_at = now;
@@ -128,7 +128,7 @@ impl Torrent {
     /// The next bytes of a fetch's body.
     pub fn fetch_data(&mut self, now: Moment, number: u32, bytes: &[u8]) {
         if self.web.sources.is_fetch(number) {
-            return self.source_data(number, bytes);
+            return self.source_data(now, number, bytes);
         }
         // More than was asked for, or what was on its way when it was cancelled.
         let Some(mut stream) = self.web.streams.remove(&number) else { return self.cancel_fetch(number) };
@@ -165,7 +165,7 @@ impl Torrent {
     /// A fetch failed.
     pub fn fetch_failed(&mut self, now: Moment, number: u32, failure: FetchFailure) {
         if self.web.sources.is_fetch(number) {
-            return self.source_failed();
+            return self.source_failed(now);
         }
         let link = self.web.streams.get(&number).map(|stream| stream.link);
         match failure {
