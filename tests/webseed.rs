@@ -326,6 +326,22 @@ fn bodies_that_end_early_are_gone_on_with() {
 }
 
 #[test]
+fn a_server_that_sends_single_bytes_rests_ever_longer() {
+    let mut world = single(Habit::Cuts(1));
+    let mut asked_at = Vec::new();
+    while asked_at.len() < 100 {
+        let asked = world.requests.len();
+        assert!(!world.run(0));
+        if world.requests.len() > asked {
+            asked_at.push(world.now);
+        }
+    }
+    let longest = Limits::default().web_rest_max.mul_f64(0.75);
+    assert!(asked_at[99].since(asked_at[98]) >= longest, "{:?}", asked_at[99].since(asked_at[98]));
+    assert_eq!(world.warnings, ["web-seed-failed"]);
+}
+
+#[test]
 fn a_folder_holds_the_single_file_or_is_it() {
     let length = 100_000;
     let mut world = World::new(&[("f g", length)], 65_536, &["http://a.test/d/"]).serve(
@@ -508,6 +524,21 @@ fn the_metadata_comes_from_where_the_link_says() {
     assert!(world.run(30), "{:?}", world.requests);
     assert_eq!(world.requests[..3], sources.map(|url| format!("{url} all")));
     assert!(world.warnings.is_empty(), "{:?}", world.warnings);
+}
+
+#[test]
+fn a_silent_source_of_metadata_makes_way_for_the_next() {
+    let link = format!("magnet:?xt=urn:btih:{}&xs=http://x.test/t&xs=http://y.test/t", "0123456789".repeat(4));
+    let mut world = World::add(Source::Text(link), bytes(10), 32_768, &[])
+        .serve("http://x.test/t", 0..10, Habit::Silent)
+        .serve("http://y.test/t", 0..10, Habit::Silent);
+    assert!(!world.run(15));
+    assert_eq!(world.requests, ["http://x.test/t all"]);
+    assert!(!world.run(10));
+    assert_eq!(world.requests, ["http://x.test/t all", "http://y.test/t all"]);
+    assert!(world.warnings.is_empty(), "{:?}", world.warnings);
+    assert!(!world.run(60));
+    assert_eq!((world.requests.len(), world.warnings), (2, vec!["source-failed"]));
 }
 
 #[test]

@@ -287,7 +287,7 @@ impl Engine {
         if let Some(metainfo) = metainfo {
             torrent.know(now, metainfo);
         }
-        torrent.add_sources(&magnet.sources);
+        torrent.add_sources(now, &magnet.sources);
         if known.is_none() {
             self.act(Action::OpenStore { torrent: id, info_hash: magnet.info_hash });
             self.offer(now, id);

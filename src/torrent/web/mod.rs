@@ -28,6 +28,7 @@ use crate::ids::{FetchId, LinkId};
 use crate::input::{Answer, FetchFailure};
 use crate::magnet;
 use crate::output::{Action, Output, WebSeedStats};
+use crate::pieces::Received;
 use crate::time::Moment;
 
 /// The web seeds of one torrent, and what is on its way from them.
@@ -107,7 +108,7 @@ impl Torrent {
     /// A fetch's headers are here.
     pub fn fetch_answered(&mut self, now: Moment, number: u32, answer: &Answer<'_>) {
         if self.web.sources.is_fetch(number) {
-            return self.source_answered(number, answer);
+            return self.source_answered(now, number, answer);
         }
         let Some(stream) = self.web.streams.get_mut(&number) else { return };
         stream.heard_at = now;
@@ -127,19 +128,18 @@ impl Torrent {
     /// The next bytes of a fetch's body.
     pub fn fetch_data(&mut self, now: Moment, number: u32, bytes: &[u8]) {
         if self.web.sources.is_fetch(number) {
-            return self.source_data(number, bytes);
+            return self.source_data(now, number, bytes);
         }
         // More than was asked for, or what was on its way when it was cancelled.
         let Some(mut stream) = self.web.streams.remove(&number) else { return self.cancel_fetch(number) };
         let (left, length) = (stream.part_left(), bytes.len() as u64);
         stream.heard_at = now;
-        stream.received += length;
         self.down.add(now, length);
         if let Some(seed) = self.web.seeds.get_mut(&stream.link) {
             seed.down.add(now, length);
         }
         let now_part = &bytes[..left.min(length) as usize];
-        self.feed(now, &mut stream, now_part);
+        stream.brought |= self.feed(now, &mut stream, now_part);
         if self.web.is_off(stream.link) {
             self.cancel_fetch(number);
         } else if length < left {
@@ -165,7 +165,7 @@ impl Torrent {
     /// A fetch failed.
     pub fn fetch_failed(&mut self, now: Moment, number: u32, failure: FetchFailure) {
         if self.web.sources.is_fetch(number) {
-            return self.source_failed();
+            return self.source_failed(now);
         }
         let link = self.web.streams.get(&number).map(|stream| stream.link);
         match failure {
@@ -189,31 +189,35 @@ impl Torrent {
 
     // ---- streams
 
-    /// Takes in the next bytes of a stream.
-    fn feed(&mut self, now: Moment, stream: &mut Stream, bytes: &[u8]) {
-        let Phase::Sharing(content) = &self.phase else { return };
+    /// Takes in the next bytes of a stream. True if a block that we lacked was among them.
+    fn feed(&mut self, now: Moment, stream: &mut Stream, bytes: &[u8]) -> bool {
+        let Phase::Sharing(content) = &self.phase else { return false };
         let geometry = *content.pieces.geometry();
-        let mut input = bytes;
+        let (mut input, mut brought) = (bytes, false);
         while let Some((block, data)) = stream.cut(&geometry, &mut input) {
-            self.passed(now, stream.link, block, &data);
+            brought |= self.passed(now, stream.link, block, &data);
             if self.web.is_off(stream.link) {
-                return;
+                break;
             }
         }
+        brought
     }
 
     /// A block has passed: taken if we lack it, whether or not it was asked for, unless too many wait for the disk.
-    fn passed(&mut self, now: Moment, link: LinkId, block: Block, data: &[u8]) {
-        let Phase::Sharing(content) = &mut self.phase else { return };
+    /// True if it was taken.
+    fn passed(&mut self, now: Moment, link: LinkId, block: Block, data: &[u8]) -> bool {
+        let Phase::Sharing(content) = &mut self.phase else { return false };
         if !content.pieces.is_asked(block, link) {
             if !content.has_room(&self.limits) || !content.pieces.lacks(block, link, now) {
                 self.wasted += data.len() as u64;
-                return;
+                return false;
             }
             content.pieces.ask(block, link, now);
         }
         let received = content.pieces.receive(block, link, data);
+        let taken = !matches!(received, Received::Unwanted);
         self.taken_in(now, block, received);
+        taken
     }
 
     /// Fetches the next part of a stream, or ends it. The zeros of padding files are taken in at once.
@@ -264,7 +268,8 @@ impl Torrent {
 
     fn end_stream(&mut self, now: Moment, stream: &Stream) {
         self.release_stream(stream);
-        if let Some(seed) = self.web.seeds.get_mut(&stream.link) {
+        // The zeros of padding files are no merit of the server.
+        if let Some(seed) = self.web.seeds.get_mut(&stream.link).filter(|_| stream.brought) {
             seed.succeeded(now, &self.limits);
         }
     }
@@ -322,7 +327,7 @@ impl Torrent {
         let Some(stream) = self.web.streams.remove(&number) else { return };
         self.release_stream(&stream);
         let Some(seed) = self.web.seeds.get_mut(&stream.link) else { return };
-        if seed.failed(now, stream.received > 0, self.shuffle, &self.limits) {
+        if seed.failed(now, stream.brought, self.shuffle, &self.limits) {
             let words = format!("The web seed {} failed: {why}. It is tried again.", seed.url);
             self.warn("web-seed-failed", words);
         }

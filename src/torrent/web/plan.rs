@@ -15,7 +15,7 @@ use crate::time::Moment;
 impl Torrent {
     /// What is late or due.
     pub(in crate::torrent) fn tick_web(&mut self, now: Moment) {
-        self.fetch_source();
+        self.tick_source(now);
         let stalled = |stream: &Stream| now.since(stream.heard_at) >= self.limits.web_stall_timeout;
         let numbers = self.web.streams.iter().filter(|(_, stream)| stalled(stream)).map(|(number, _)| *number);
         for number in numbers.collect::<Vec<u32>>() {

@@ -40,6 +40,8 @@ pub(super) struct WebSeed {
     moved: BTreeMap<usize, String>,
     /// In a row.
     failures: u32,
+    /// The user knows that it fails.
+    warned: bool,
     rests_until: Moment,
 }
 
@@ -56,6 +58,7 @@ impl WebSeed {
             missing: BTreeSet::new(),
             moved: BTreeMap::new(),
             failures: 0,
+            warned: false,
             rests_until: Moment(0),
         }
     }
@@ -109,6 +112,7 @@ impl WebSeed {
     /// Everything asked for has come: more may be asked for at a time.
     pub(super) fn succeeded(&mut self, now: Moment, limits: &Limits) {
         self.failures = 0;
+        self.warned = false;
         let span = bytes_in(limits.web_run_span, self.down.per_second(now));
         let most = span.clamp(limits.web_run_bytes_min, limits.web_run_bytes_max);
         self.run_bytes = (2 * self.run_bytes).min(most);
@@ -119,8 +123,8 @@ impl WebSeed {
         bytes_in(limits.web_overlap, self.down.per_second(now))
     }
 
-    /// It failed, and rests: twice as long as the last time, unless it has brought something since. `drawn` spreads
-    /// those who ask the same server. True if this is the first failure in a row.
+    /// It failed, and rests: twice as long as the last time, unless it has brought a block since. `drawn` spreads those
+    /// who ask the same server. True if the user is to be warned: once, until it succeeds again.
     pub(super) fn failed(&mut self, now: Moment, brought: bool, drawn: u32, limits: &Limits) -> bool {
         if brought {
             self.failures = 0;
@@ -131,7 +135,7 @@ impl WebSeed {
         let spread = (drawn ^ self.link.0 ^ self.failures).wrapping_mul(0x9e37_79b9);
         self.rests_until = now + doubled.mul_f64(0.75 + f64::from(spread) / f64::from(u32::MAX) / 2.0);
         self.failures += 1;
-        self.failures == 1
+        !std::mem::replace(&mut self.warned, true)
     }
 
     /// It may be asked at once.
@@ -177,8 +181,10 @@ mod tests {
             last = rest;
         }
         assert!(last >= limits.web_rest_max.mul_f64(0.75));
-        seed.failed(Moment(0), true, 7, &limits);
+        assert!(!seed.failed(Moment(0), true, 7, &limits), "a block is progress, but no news");
         assert!(Duration::from_micros(seed.rests_until.0) <= limits.web_rest_min.mul_f64(1.25));
+        seed.succeeded(Moment(0), &limits);
+        assert!(seed.failed(Moment(0), false, 7, &limits), "it failed after it did well");
         let rest = |drawn| {
             let mut seed = self::seed();
             seed.failed(Moment(0), false, drawn, &limits);

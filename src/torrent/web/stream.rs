@@ -25,8 +25,8 @@ pub(super) struct Stream {
     pub(super) whole: bool,
     /// When something came last.
     pub(super) heard_at: Moment,
-    /// Bytes that came.
-    pub(super) received: u64,
+    /// A whole block that we lacked came from the server.
+    pub(super) brought: bool,
     /// The head of the block that holds `at`.
     head: Vec<u8>,
 }
@@ -34,7 +34,7 @@ pub(super) struct Stream {
 impl Stream {
     /// These bytes, of which `part` comes first.
     pub(super) fn new(link: LinkId, content: Range<u64>, part: Part, whole: bool, now: Moment) -> Self {
-        Self { link, at: content.start, end: content.end, part, whole, heard_at: now, received: 0, head: Vec::new() }
+        Self { link, at: content.start, end: content.end, part, whole, heard_at: now, brought: false, head: Vec::new() }
     }
 
     /// Bytes still to come.
