@@ -224,6 +224,8 @@ pub struct Limits {
     pub web_overlap: Duration,
     /// Bytes of a file that are read for nothing to get at what follows, where a server can't serve parts.
     pub web_skip_bytes_max: u64,
+    /// Zeros of padding files taken in at once, so that the worker stays responsive: torrents may claim terabytes of them.
+    pub web_padding_bytes_at_once: u64,
     /// Bytes begun or not stored yet beyond which only what is urgent is fetched from web seeds.
     pub web_unstored_bytes_max: usize,
     /// A fetch that brings nothing for this long has failed.
@@ -352,6 +354,7 @@ impl Default for Limits {
             web_run_span: seconds(4),
             web_overlap: Duration::from_millis(300),
             web_skip_bytes_max: 64 << 20,
+            web_padding_bytes_at_once: 4 << 20,
             web_unstored_bytes_max: 32 << 20,
             web_stall_timeout: seconds(20),
             web_rest_min: seconds(2),

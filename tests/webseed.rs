@@ -389,17 +389,42 @@ fn padding_is_not_fetched() {
     assert_eq!(world.served, 70_000, "{:?}", world.requests);
 }
 
+#[test]
+fn padding_without_end_is_taken_in_little_by_little() {
+    // The first file takes more than one request, so that it shows whether there are ranges.
+    let (a, padding, piece) = (2 * MIB, 24 * MIB, 256 << 10);
+    for habit in [Habit::Good, Habit::NoRanges] {
+        let content = [bytes(a), vec![0; padding], bytes(50_000)].concat();
+        let digests: Vec<u8> = content.chunks(piece).flat_map(swarmreel::hash::sha1).collect();
+        let metainfo = [b"d4:info".to_vec(), padded_info(a, padding, piece, &digests), b"e".to_vec()].concat();
+        let mut world = World::with(metainfo, content, piece as u32, &["http://a.test/d"])
+            .serve("http://a.test/d/t/a", 0..a, habit)
+            .serve("http://a.test/d/t/b", a + padding..a + padding + 50_000, habit);
+        // So that the padding follows in the stream of the file before it.
+        read_from(&mut world, 0);
+        let mut most = 0;
+        while !world.done && world.now < Moment(60_000_000) {
+            let stored = world.stored.len();
+            world.run(0);
+            most = most.max(world.stored.len() - stored);
+        }
+        let bound = Limits::default().web_padding_bytes_at_once as usize / piece;
+        assert!(world.done && most <= bound + 2, "{habit:?}: {most} pieces in one turn");
+        assert_eq!(world.stats().wasted, 0, "{habit:?}");
+    }
+}
+
 /// Files `a` of 20,000 bytes and `b` of 50,000, padded to a piece's end between them.
 fn padded(content: &[u8]) -> Vec<u8> {
     let digests: Vec<u8> = content.chunks(32_768).flat_map(swarmreel::hash::sha1).collect();
-    let info = swarmreel_info(&digests);
+    let info = padded_info(20_000, 12_768, 32_768, &digests);
     [b"d4:info".to_vec(), info, b"e".to_vec()].concat()
 }
 
-fn swarmreel_info(digests: &[u8]) -> Vec<u8> {
-    let files =
-        "ld6:lengthi20000e4:pathl1:aeed4:attr1:p6:lengthi12768e4:pathl4:.pad5:12768eed6:lengthi50000e4:pathl1:beee";
-    let head = format!("d5:files{files}4:name1:t12:piece lengthi32768e6:pieces{}:", digests.len());
+fn padded_info(a: usize, padding: usize, piece: usize, digests: &[u8]) -> Vec<u8> {
+    let padding = format!("d4:attr1:p6:lengthi{padding}e4:pathl4:.pad1:0ee");
+    let files = format!("ld6:lengthi{a}e4:pathl1:aee{padding}d6:lengthi50000e4:pathl1:beee");
+    let head = format!("d5:files{files}4:name1:t12:piece lengthi{piece}e6:pieces{}:", digests.len());
     [head.into_bytes(), digests.to_vec(), b"e".to_vec()].concat()
 }
 

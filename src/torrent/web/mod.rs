@@ -220,8 +220,11 @@ impl Torrent {
         taken
     }
 
-    /// Fetches the next part of a stream, or ends it. The zeros of padding files are taken in at once.
+    /// Fetches the next part of a stream, or ends it. The zeros of padding files are taken in without a fetch: as many as
+    /// one turn bears, the others with the next tick.
     fn go_on(&mut self, now: Moment, mut stream: Stream) {
+        let zeros = [0; BLOCK_LENGTH as usize];
+        let mut bearable = self.limits.web_padding_bytes_at_once;
         loop {
             let rest = self.rest_of(&stream);
             let part = self.web.layout.as_ref().and_then(|layout| layout.part(&rest));
@@ -230,29 +233,45 @@ impl Torrent {
             if !stream.part.padding {
                 return self.fetch(stream);
             }
-            while stream.part_left() > 0 {
-                let zeros = [0; BLOCK_LENGTH as usize];
-                let count = stream.part_left().min(zeros.len() as u64) as usize;
-                self.feed(now, &mut stream, &zeros[..count]);
-                if self.web.is_off(stream.link) {
-                    return;
-                }
+            if bearable == 0 {
+                let number = self.web.mint();
+                self.web.streams.insert(number, stream);
+                return;
+            }
+            let count = stream.part_left().min(zeros.len() as u64).min(bearable);
+            bearable -= count;
+            self.feed(now, &mut stream, &zeros[..count as usize]);
+            if self.web.is_off(stream.link) {
+                return;
             }
         }
     }
 
-    /// What is still to be fetched. Where a server serves whole files only, those that we have are passed over.
+    /// Takes in the next zeros of the padding files that streams are at.
+    fn tick_padding(&mut self, now: Moment) {
+        let at_padding = |(number, stream): (&u32, &Stream)| stream.part.padding.then_some(*number);
+        for number in self.web.streams.iter().filter_map(at_padding).collect::<Vec<u32>>() {
+            if let Some(stream) = self.web.streams.remove(&number) {
+                self.go_on(now, stream);
+            }
+        }
+    }
+
+    /// What is still to be fetched. Where a server serves whole files only, those that we have are passed over, and all
+    /// pieces of padding files that we have.
     fn rest_of(&self, stream: &Stream) -> std::ops::Range<u64> {
         let (Some(content), Some(layout)) = (self.content(), &self.web.layout) else { return 0..0 };
         let rest = stream.at..stream.end;
         if !stream.whole {
             return rest;
         }
-        let lacks = |part: &Part| {
-            let covering = content.pieces.geometry().covering(&part.content);
-            covering.into_iter().any(|piece| !content.pieces.has(piece))
+        let geometry = content.pieces.geometry();
+        let start = |part: Part| {
+            let lacking = geometry.covering(&part.content).into_iter().find(|piece| !content.pieces.has(*piece))?;
+            let skipped = if part.padding { geometry.offset(lacking) } else { 0 };
+            Some(part.content.start.max(skipped))
         };
-        layout.parts(rest).find(lacks).map_or(0..0, |part| part.content.start..stream.end)
+        layout.parts(rest).find_map(start).map_or(0..0, |start| start..stream.end)
     }
 
     fn fetch(&mut self, stream: Stream) {

@@ -16,6 +16,7 @@ impl Torrent {
     /// What is late or due.
     pub(in crate::torrent) fn tick_web(&mut self, now: Moment) {
         self.tick_source(now);
+        self.tick_padding(now);
         let stalled = |stream: &Stream| now.since(stream.heard_at) >= self.limits.web_stall_timeout;
         let numbers = self.web.streams.iter().filter(|(_, stream)| stalled(stream)).map(|(number, _)| *number);
         for number in numbers.collect::<Vec<u32>>() {
@@ -34,7 +35,12 @@ impl Torrent {
         let links: Vec<LinkId> = self.web.seeds.keys().rev().copied().collect();
         for link in links {
             while let Some(run) = self.next_run(now, link, &raced) {
+                let fetches = self.web.fetches;
                 self.begin_stream(now, link, &run);
+                // It was padding alone, and if there is no room for that, it would be for ever.
+                if self.web.fetches == fetches {
+                    break;
+                }
             }
         }
         // What was begun just now is not news.
