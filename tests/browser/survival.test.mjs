@@ -91,7 +91,11 @@ async function untilSaved(person, infoHash) {
         .getDirectoryHandle("swarmreel")
         .then((all) => all.getDirectoryHandle(folder))
         .catch(() => undefined);
-      const have = await store?.getFileHandle("have").then((handle) => handle.getFile());
+      // It comes after its folder, and is away for a moment while it is written.
+      const have = await store
+        ?.getFileHandle("have")
+        .then((handle) => handle.getFile())
+        .catch(() => undefined);
       return have !== undefined && have.size > 0;
     },
     { timeout: 30_000, polling: 100 },
