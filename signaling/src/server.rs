@@ -35,7 +35,7 @@ pub use limits::ServerLimits;
 use patience::Patience;
 
 /// What to serve.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The tracker's numbers.
     pub tracker: TrackerLimits,
@@ -43,6 +43,19 @@ pub struct Options {
     pub sockets: ServerLimits,
     /// URLs of ICE servers, for the page (`/config.json`).
     pub ice_servers: Vec<String>,
+    /// Whether the site is served, or only the tracker and the operator's pages.
+    pub site: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            tracker: TrackerLimits::default(),
+            sockets: ServerLimits::default(),
+            ice_servers: Vec::new(),
+            site: true,
+        }
+    }
 }
 
 /// What all connections share.
@@ -50,6 +63,8 @@ struct Shared {
     hub: Hub,
     limits: ServerLimits,
     config_json: String,
+    /// The files of the site that are served: all or none.
+    site: &'static [site::File],
 }
 
 /// Tells a task when the server stops; the server waits until all are dropped.
@@ -70,6 +85,7 @@ pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Ou
         hub: Hub::new(options.tracker, &limits),
         config_json: http::config_json(&options.ice_servers),
         limits: limits.clone(),
+        site: if options.site { site::FILES } else { &[] },
     });
     let admission = Arc::new(Admission::new(limits.connections_per_address, limits.connections));
     let (stopping, stopped) = watch::channel(false);
