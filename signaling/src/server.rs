@@ -3,18 +3,21 @@
 //! It moves text between sockets and the [`Tracker`](crate::Tracker) and makes no decision about swarms. Invariant:
 //! every connection holds a permit of its address, from before its first byte is read until its socket is closed.
 
+#[allow(dead_code, reason = "the workers take it up next")]
 mod access;
 mod admission;
 mod http;
 mod hub;
 mod limits;
 mod meter;
+#[allow(dead_code, reason = "the workers take it up next")]
 pub mod origin;
 mod outbox;
 mod patience;
 mod proxy;
 mod site;
 mod socket;
+#[allow(dead_code, reason = "the workers take it up next")]
 mod tls;
 
 use std::convert::Infallible;
