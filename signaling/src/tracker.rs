@@ -4,6 +4,7 @@
 //! spread over workers: a [`Desk`] has connections, a [`Shard`] has swarms. [`Tracker`] is both in one. Invariant, asserted
 //! by [`Tracker::check`]: the members that the desk knows are the peers that the shards have.
 
+mod access;
 mod allowance;
 mod connection;
 mod delivery;
@@ -21,6 +22,7 @@ use std::net::IpAddr;
 
 use swarmreel::time::Moment;
 
+pub use access::{Access, InfoHashes};
 pub use delivery::{Delivery, ShardOutput};
 pub use desk::Desk;
 pub use limits::TrackerLimits;
