@@ -8,14 +8,15 @@ use std::net::IpAddr;
 
 use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::time::Moment;
-use swarmreel::tracker::message::{self, Action, ClientMessage, Event};
+use swarmreel::tracker::message::{Action, Event};
 
 use super::allowance::Grant;
 use super::connection::{Connection, Membership};
 use super::delivery::Delivery;
+use super::incoming::Incoming;
 use super::refusal::Refusal;
 use super::reply;
-use super::request::{Announce, Answer, Asker, Leave, Network, Offer, Request, Scrape, Sdp};
+use super::request::{Announce, Answer, Asker, Leave, Network, Request, Scrape};
 use super::stats::Stats;
 use super::{ConnId, Output, TrackerLimits};
 
@@ -74,10 +75,8 @@ impl Desk {
         if !self.connections.contains_key(&conn) {
             return None;
         }
-        let outcome = match ClientMessage::parse(text) {
-            Ok(ClientMessage::Announce(announce)) => self.announce(now, conn, announce),
-            Ok(ClientMessage::Answer(answer)) => self.answer(now, conn, answer),
-            Ok(ClientMessage::Scrape(hashes)) => self.scrape(now, conn, hashes),
+        let outcome = match Incoming::parse(text) {
+            Ok(incoming) => self.incoming(now, conn, incoming),
             Err(error) => {
                 let text = reply::failure(error.info_hash, error.action, &error.to_string());
                 self.fail(conn, text, true);
@@ -174,64 +173,74 @@ impl Desk {
         assert_eq!(self.deadlines.len(), self.connections.len(), "only connections have deadlines");
     }
 
-    fn announce<'t>(&mut self, now: Moment, conn: ConnId, announce: message::Announce) -> Result<Request<'t>, Refused> {
-        let message::Announce { info_hash, peer_id, event, .. } = announce;
-        let grant = self.charge(now, conn, Some(info_hash), Action::Announce)?;
-        let too_often = grant != Grant::Full;
-        let connection = self.connections.get_mut(&conn).expect(OPEN);
-        if connection.memberships.get(&info_hash).is_some_and(|member| member.peer_id != peer_id) {
-            return Err(Refused::announce(info_hash, Refusal::OtherPeerId));
+    fn incoming<'t>(&mut self, now: Moment, conn: ConnId, incoming: Incoming<'t>) -> Result<Request<'t>, Refused> {
+        match incoming {
+            Incoming::Scrape(hashes) => {
+                self.charge(now, conn, None, Action::Scrape)?;
+                Ok(Request::Scrape(Scrape::new(Asker::Conn(conn), hashes)))
+            }
+            Incoming::Answer { info_hash, peer_id, to_peer_id, offer_id, sdp } => {
+                self.may_answer(now, conn, info_hash, peer_id)?;
+                Ok(Request::Answer(Answer { conn, info_hash, peer_id, to_peer_id, offer_id, sdp }))
+            }
+            Incoming::Announce { info_hash, peer_id, event, left, numwant, mut offers } => {
+                let peer = Leave { conn, info_hash, peer_id };
+                let too_often = self.charge(now, conn, Some(info_hash), Action::Announce)? != Grant::Full;
+                if event == Some(Event::Stopped) {
+                    self.stop(peer)?;
+                    return Ok(Request::Stop { leave: peer, too_often });
+                }
+                let complete = self.join(now, peer, event, left)?;
+                let wanted = if too_often { 0 } else { numwant.unwrap_or(u32::MAX) };
+                offers.truncate(wanted as usize);
+                let network = Network::from(self.connection(conn).address);
+                Ok(Request::Announce(Announce { conn, network, info_hash, peer_id, complete, offers, too_often }))
+            }
         }
-        if event == Some(Event::Stopped) {
-            connection.memberships.remove(&info_hash);
-            return Ok(Request::Stop { leave: Leave { conn, info_hash, peer_id }, too_often });
+    }
+
+    fn stop(&mut self, peer: Leave) -> Result<(), Refused> {
+        let memberships = &mut self.connection(peer.conn).memberships;
+        let before = memberships.get(&peer.info_hash);
+        if before.is_some_and(|member| member.peer_id != peer.peer_id) {
+            return Err(Refused::announce(peer.info_hash, Refusal::OtherPeerId));
         }
-        let complete = self.join(now, conn, &announce)?;
-        let wanted = announce.numwant.map_or(usize::MAX, |wanted| wanted as usize);
-        let offers = announce.offers.into_iter().take(if too_often { 0 } else { wanted });
-        let offers = offers.map(|(offer_id, sdp)| Offer { offer_id, sdp: Sdp::escape(&sdp) }).collect();
-        let network = Network::from(self.connections[&conn].address);
-        Ok(Request::Announce(Announce { conn, network, info_hash, peer_id, complete, offers, too_often }))
+        memberships.remove(&peer.info_hash);
+        Ok(())
     }
 
     /// Notes the peer as a member before the shard does, so that what comes meanwhile is measured against it. Whether it
     /// has all bytes.
-    fn join(&mut self, now: Moment, conn: ConnId, announce: &message::Announce) -> Result<bool, Refused> {
-        let &message::Announce { info_hash, peer_id, event, left, .. } = announce;
+    fn join(&mut self, now: Moment, peer: Leave, event: Option<Event>, left: Option<u64>) -> Result<bool, Refused> {
+        let Leave { conn, info_hash, peer_id } = peer;
+        let torrents_max = self.limits.torrents_per_connection;
         let memberships = &mut self.connection(conn).memberships;
         let before = memberships.get(&info_hash);
+        if before.is_some_and(|member| member.peer_id != peer_id) {
+            return Err(Refused::announce(info_hash, Refusal::OtherPeerId));
+        }
         let complete = match left {
             _ if event == Some(Event::Completed) => true,
             Some(left) => left == 0,
             None => before.is_some_and(|member| member.complete),
         };
-        if before.is_none() && !self.has_room(conn) {
+        if before.is_none() && memberships.len() >= torrents_max {
             return Err(Refused::announce(info_hash, Refusal::TooManyTorrents));
         }
-        self.connection(conn).memberships.insert(info_hash, Membership { peer_id, complete, heard_at: now });
+        memberships.insert(info_hash, Membership { peer_id, complete, heard_at: now });
         Ok(complete)
     }
 
-    fn has_room(&self, conn: ConnId) -> bool {
-        self.connections[&conn].memberships.len() < self.limits.torrents_per_connection
-    }
-
-    fn answer<'t>(&mut self, now: Moment, conn: ConnId, answer: message::Answer) -> Result<Request<'t>, Refused> {
-        let message::Answer { info_hash, peer_id, to_peer_id, offer_id, sdp, .. } = answer;
+    /// Only a peer of the torrent answers. Whether the offer was made to it is the shard's to know.
+    fn may_answer(&mut self, now: Moment, conn: ConnId, info_hash: InfoHash, peer_id: PeerId) -> Result<(), Refused> {
         let connection = self.connection(conn);
-        if !connection.is_member(&info_hash, &peer_id) {
-            let forged = connection.memberships.contains_key(&info_hash);
-            let refusal = if forged { Refusal::ForgedAnswer } else { Refusal::NoSuchOffer };
-            self.charge(now, conn, Some(info_hash), Action::Announce)?;
-            return Err(Refused::announce(info_hash, refusal));
+        if connection.is_member(&info_hash, &peer_id) {
+            return Ok(());
         }
-        let sdp = Sdp::escape(&sdp);
-        Ok(Request::Answer(Answer { conn, info_hash, peer_id, to_peer_id, offer_id, sdp }))
-    }
-
-    fn scrape<'t>(&mut self, now: Moment, conn: ConnId, hashes: Vec<InfoHash>) -> Result<Request<'t>, Refused> {
-        self.charge(now, conn, None, Action::Scrape)?;
-        Ok(Request::Scrape(Scrape::new(Asker::Conn(conn), hashes)))
+        let forged = connection.memberships.contains_key(&info_hash);
+        self.charge(now, conn, Some(info_hash), Action::Announce)?;
+        let refusal = if forged { Refusal::ForgedAnswer } else { Refusal::NoSuchOffer };
+        Err(Refused::announce(info_hash, refusal))
     }
 
     /// Pays for a message out of the connection's allowance.

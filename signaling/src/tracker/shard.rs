@@ -12,7 +12,7 @@ use swarmreel::tracker::message::Tally;
 
 use super::delivery::{Delivery, ShardOutput};
 use super::refusal::Refusal;
-use super::reply;
+use super::reply::{self, Relay};
 use super::request::{Announce, Answer, Asker, Leave, Request, Scrape, shard_of};
 use super::swarm::Swarm;
 use super::{ConnId, TrackerLimits};
@@ -131,9 +131,10 @@ impl Shard {
         let swarm = self.swarms.get_mut(info_hash).expect("the announcer is in the swarm");
         let count = offers.len().min(swarm.offers_room(peer_id, now, &self.limits));
         let partners = swarm.partners(peer_id, count, &mut self.rng);
+        let relay = Relay::of(info_hash, peer_id);
         for (offer, to) in offers.iter().zip(partners) {
             swarm.offered(peer_id, offer.offer_id, to, now + self.limits.offer_life);
-            let text = reply::offer(info_hash, peer_id, &offer.offer_id, &offer.sdp);
+            let text = relay.offer(&offer.offer_id, &offer.sdp);
             self.outputs.push_back(ShardOutput::Deliver(Delivery::Text { conn: to, text, droppable: true }));
         }
     }
@@ -144,7 +145,8 @@ impl Shard {
         let offerer = swarm.and_then(|swarm| swarm.take_offer(to_peer_id, *offer_id, *conn, now));
         self.deliver(match offerer {
             Some(conn) => {
-                Delivery::Text { conn, text: reply::answer(info_hash, peer_id, offer_id, sdp), droppable: false }
+                let text = Relay::of(info_hash, peer_id).answer(offer_id, sdp);
+                Delivery::Text { conn, text, droppable: false }
             }
             None => {
                 let (info_hash, peer_id) = (*info_hash, *peer_id);
