@@ -76,14 +76,14 @@ fn replied(refused: &Value) -> Value {
 #[tokio::test]
 async fn the_server_closes_when_the_vectors_say_so() {
     let server = Server::start(Options::default()).await;
-    let closing =
-        load::vectors("client_to_server").into_iter().filter(|vector| vector.expected.get("closes").is_some());
-    for (count, vector) in (1..).zip(closing) {
+    let mut closing = load::vectors("client_to_server");
+    closing.retain(|vector| vector.expected.get("closes").is_some());
+    assert!(closing.len() >= 2);
+    for vector in closing {
         let mut world = Live::new(&server);
         world.open("A").await;
         world.send_bytes("A", vector.bytes).await;
         assert_eq!(json!(world.closed("A").await), vector.expected["closes"], "{}", vector.name);
-        assert!(count <= 9);
     }
     server.stop().await;
 }
