@@ -10,8 +10,10 @@ mod limits;
 mod meter;
 mod outbox;
 mod patience;
+mod rate;
 mod site;
 mod socket;
+mod stun;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -33,6 +35,7 @@ use admission::{Admission, Permit, Refused};
 use hub::Hub;
 pub use limits::ServerLimits;
 use patience::Patience;
+pub use stun::Stun;
 
 /// What to serve.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +46,8 @@ pub struct Options {
     pub sockets: ServerLimits,
     /// URLs of ICE servers, for the page (`/config.json`).
     pub ice_servers: Vec<String>,
+    /// Answers browsers that ask where they are; none: nobody does.
+    pub stun: Option<Stun>,
 }
 
 /// What all connections share.
@@ -75,6 +80,9 @@ pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Ou
     let (stopping, stopped) = watch::channel(false);
     let stopped = Stopped(stopped);
     let refusals = Arc::new(Semaphore::new(256));
+    if let Some(stun) = options.stun {
+        tokio::spawn(stun.run(stopped.clone()));
+    }
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop = pin!(stop);
