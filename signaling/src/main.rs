@@ -1,31 +1,28 @@
-//! `swarmreel-signaling`: flags, the listening port, and signals around [`server::serve`].
+//! `swarmreel-signaling`: configuration, the listening port, and signals around [`server::serve`].
 //!
-//! Exit codes: 0 after a clean stop, 2 for a bad flag or a port that cannot be had; each with one sentence on stderr.
+//! Exit codes: 0 after a clean stop, 2 for a bad option or a port that cannot be had; each with one sentence on stderr.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its user")]
 
-mod arguments;
+mod config;
+mod log;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
-use swarmreel_signaling::server::{self, Options, ServerLimits};
+use swarmreel_signaling::server::{self, Stun};
 use tokio::net::TcpListener;
 
-use arguments::{Command, Serve};
+use config::{Command, Config, StunPort};
 
 fn main() -> ExitCode {
-    let outcome = match arguments::parse(std::env::args().skip(1)) {
-        Ok(Command::Help) => {
-            print!("{}", arguments::HELP);
+    let outcome = match config::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Print(words)) => {
+            print!("{words}");
             Ok(())
         }
-        Ok(Command::Version) => {
-            println!("swarmreel-signaling {}", env!("CARGO_PKG_VERSION"));
-            Ok(())
-        }
-        Ok(Command::Serve(serve)) => run(serve),
+        Ok(Command::Serve(config)) => run(*config),
         Err(sentence) => Err(sentence),
     };
     match outcome {
@@ -38,18 +35,18 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(serve: Serve) -> Result<(), String> {
+async fn run(config: Config) -> Result<(), String> {
     // Before the port is open, so that a signal is never missed once somebody can know of us.
     let stop = stop_signal().map_err(|error| format!("Signals cannot be received: {error}."))?;
-    let listener = listen(serve.listen.as_deref()).await?;
+    let listener = listen(config.listen.as_deref()).await?;
     let address = listener.local_addr().map_err(|error| format!("The listening address is unknown: {error}."))?;
+    log::start(config.log_level, config.log_format);
+    let mut options = config.options;
+    options.ice.stun = stun(config.stun, address)?;
     println!("Swarmreel is at {}", url(address));
-    let mut sockets = ServerLimits::default().with_open_files();
-    if let Some(max) = serve.max_per_ip {
-        sockets.connections_per_address = max;
-    }
-    let options = Options { sockets, ice_servers: serve.ice_servers, ..Options::default() };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), port = address.port(), "serving");
     server::serve(listener, options, stop).await;
+    tracing::info!("stopped");
     Ok(())
 }
 
@@ -71,6 +68,27 @@ async fn listen(address: Option<&str>) -> Result<TcpListener, String> {
         io::ErrorKind::InvalidInput => format!("--listen needs ADDRESS:PORT, like 127.0.0.1:8080, not {wanted:?}."),
         _ => format!("Listening on {wanted} is not possible: {error}."),
     })
+}
+
+/// Our STUN server's UDP port. The tracker and the site are worth having without it, unless it was asked for.
+fn stun(port: StunPort, tcp: SocketAddr) -> Result<Option<Stun>, String> {
+    match port {
+        StunPort::Off => Ok(None),
+        StunPort::At(address) => match Stun::bind(address) {
+            Ok(stun) => Ok(Some(stun)),
+            Err(error) => Err(format!("The STUN server cannot listen on UDP {address}: {error}.")),
+        },
+        StunPort::AsTcp => match Stun::bind(tcp) {
+            Ok(stun) => Ok(Some(stun)),
+            Err(error) => {
+                tracing::warn!(
+                    "There is no STUN server, as UDP port {} cannot be had: {error}. --stun-listen chooses another.",
+                    tcp.port()
+                );
+                Ok(None)
+            }
+        },
+    }
 }
 
 /// Where a browser on this machine finds the page.

@@ -6,6 +6,7 @@
 mod admission;
 mod http;
 mod hub;
+mod ice;
 mod limits;
 mod meter;
 mod outbox;
@@ -14,6 +15,7 @@ mod rate;
 mod site;
 mod socket;
 mod stun;
+mod turn;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -33,28 +35,39 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use crate::TrackerLimits;
 use admission::{Admission, Permit, Refused};
 use hub::Hub;
+pub use ice::Ice;
+use ice::IceConfig;
 pub use limits::ServerLimits;
 use patience::Patience;
 pub use stun::Stun;
+pub use turn::Turn;
 
 /// What to serve.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The tracker's numbers.
     pub tracker: TrackerLimits,
     /// The sockets' numbers.
     pub sockets: ServerLimits,
-    /// URLs of ICE servers, for the page (`/config.json`).
-    pub ice_servers: Vec<String>,
-    /// Answers browsers that ask where they are; none: nobody does.
-    pub stun: Option<Stun>,
+    /// What the page needs to find ways between people (`/config.json`).
+    pub ice: Ice,
+    /// Whether the site is served, or only the tracker and the operator's pages.
+    pub site: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { tracker: TrackerLimits::default(), sockets: ServerLimits::default(), ice: Ice::default(), site: true }
+    }
 }
 
 /// What all connections share.
 struct Shared {
     hub: Hub,
     limits: ServerLimits,
-    config_json: String,
+    ice: IceConfig,
+    /// The files of the site that are served: all or none.
+    site: &'static [site::File],
 }
 
 /// Tells a task when the server stops; the server waits until all are dropped.
@@ -71,16 +84,18 @@ impl Stopped {
 /// the limit's `stop_grace`.
 pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Output = ()>) {
     let limits = options.sockets;
+    let stun = options.ice.stun.clone();
     let shared = Arc::new(Shared {
         hub: Hub::new(options.tracker, &limits),
-        config_json: http::config_json(&options.ice_servers),
+        ice: IceConfig::new(options.ice),
         limits: limits.clone(),
+        site: if options.site { site::FILES } else { &[] },
     });
     let admission = Arc::new(Admission::new(limits.connections_per_address, limits.connections));
     let (stopping, stopped) = watch::channel(false);
     let stopped = Stopped(stopped);
     let refusals = Arc::new(Semaphore::new(256));
-    if let Some(stun) = options.stun {
+    if let Some(stun) = stun {
         tokio::spawn(stun.run(stopped.clone()));
     }
     let mut tick = interval(Duration::from_secs(1));

@@ -5,7 +5,7 @@ mod common;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use swarmreel_signaling::server::{Options, Stun};
+use swarmreel_signaling::server::{Ice, Options, Stun};
 
 use common::{PATIENCE, Server};
 
@@ -14,7 +14,10 @@ const HEADER: [u8; 20] = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 9, 2, 3, 4, 5, 6, 
 /// A server with a responder at this address.
 async fn start(address: &str) -> (Server, Stun) {
     let stun = Stun::bind(address.parse().unwrap()).unwrap();
-    (Server::start(Options { stun: Some(stun.clone()), ..Options::default() }).await, stun)
+    (
+        Server::start(Options { ice: Ice { stun: Some(stun.clone()), ..Ice::default() }, ..Options::default() }).await,
+        stun,
+    )
 }
 
 /// Asks as a NAT would let it: only the address that was asked may answer. Asks again where a packet got lost.
