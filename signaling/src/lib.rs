@@ -8,4 +8,4 @@
 pub mod server;
 mod tracker;
 
-pub use tracker::{ConnId, Output, Stats, Tracker, TrackerLimits};
+pub use tracker::{Access, ConnId, InfoHashes, Output, Stats, Tracker, TrackerLimits};

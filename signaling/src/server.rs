@@ -3,18 +3,25 @@
 //! It moves text between sockets and the [`Tracker`](crate::Tracker) and makes no decision about swarms. Invariant:
 //! every connection holds a permit of its address, from before its first byte is read until its socket is closed.
 
+#[allow(dead_code, reason = "the workers take it up next")]
+mod access;
 mod admission;
 mod http;
 mod hub;
 mod ice;
 mod limits;
 mod meter;
+#[allow(dead_code, reason = "the workers take it up next")]
+pub mod origin;
 mod outbox;
 mod patience;
+mod proxy;
 mod rate;
 mod site;
 mod socket;
 mod stun;
+#[allow(dead_code, reason = "the workers take it up next")]
+mod tls;
 mod turn;
 
 use std::convert::Infallible;
@@ -33,13 +40,16 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::TrackerLimits;
+pub use access::{AccessError, AccessList, ListKind};
 use admission::{Admission, Permit, Refused};
 use hub::Hub;
 pub use ice::Ice;
 use ice::IceConfig;
 pub use limits::ServerLimits;
 use patience::Patience;
+pub use proxy::{client_address, is_within};
 pub use stun::Stun;
+pub use tls::{Tls, TlsError};
 pub use turn::Turn;
 
 /// What to serve.
