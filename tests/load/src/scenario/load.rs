@@ -118,6 +118,7 @@ impl Measured {
             "latency": self.latencies.to_json(),
             "server": {
                 "cpu_us_per_message": per_message(self.server_cpu),
+                "cpu_us_per_announce": (self.server_cpu * 1e7 / self.traffic.announces.max(1) as f64).round() / 10.0,
                 "cpu_percent": percent(self.server_cpu),
                 "rss_bytes": self.server_rss,
             },
