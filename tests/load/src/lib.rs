@@ -5,7 +5,6 @@
 //! (in the offer's id, in the answer's SDP). A server that stalls therefore can't hide it by making the generator wait.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
-#![allow(clippy::disallowed_types, reason = "a load generator reads the clock")]
 
 pub mod arrivals;
 pub mod figures;

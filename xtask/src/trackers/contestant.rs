@@ -17,8 +17,11 @@ pub(crate) const NAMES: [&str; 3] = ["swarmreel", "bittorrent-tracker", "aquatic
 /// One of them, ready to start.
 pub(crate) struct Contestant {
     program: PathBuf,
-    arguments: fn(port: u16, tls: bool) -> Result<Vec<String>>,
+    arguments: Arguments,
 }
+
+/// For this port, with or without TLS.
+type Arguments = fn(port: u16, tls: bool) -> Result<Vec<String>>;
 
 /// A running one, which ends with this value.
 pub(crate) struct Server {
@@ -29,7 +32,7 @@ pub(crate) struct Server {
 impl Contestant {
     /// `None` where it can't be had on this machine.
     pub(crate) fn named(name: &str, plan: &Plan) -> Result<Option<Self>> {
-        let (program, arguments): (_, fn(u16, bool) -> Result<Vec<String>>) = match name {
+        let (program, arguments): (_, Arguments) = match name {
             "swarmreel" => {
                 let built = || target().join("release/swarmreel-signaling");
                 (plan.binary.clone().unwrap_or_else(built), swarmreel)

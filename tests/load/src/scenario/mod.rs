@@ -96,7 +96,10 @@ fn open(fleet: &mut Fleet, peers: std::ops::Range<u32>, rate: u32) -> Result<()>
         if now > deadline {
             bail!("only {} of {wanted} connections could be opened.", fleet.open());
         }
-        while let Some((_, peer)) = waiting.pop_front_if(|(due, _)| *due <= now) {
+        while let Some(&(due, peer)) = waiting.front()
+            && due <= now
+        {
+            waiting.pop_front();
             fleet.connect(peer);
         }
         fleet.turn(waiting.front().map_or(now + SECOND / 10, |(due, _)| *due))?;
