@@ -10,6 +10,6 @@ pub mod server;
 mod tracker;
 
 pub use tracker::{
-    Access, Announce, Answer, Asker, ConnId, Delivery, Desk, Incoming, InfoHashes, Leave, Network, Offer, Output,
-    Refusal, Request, Scrape, Sdp, Shard, ShardOutput, Stats, Tracker, TrackerLimits, shard_of,
+    Access, Announce, Answer, Asker, ConnId, Counters, Delivery, Desk, Incoming, InfoHashes, Leave, Network, Offer,
+    Output, Refusal, Request, Scrape, Sdp, Shard, ShardOutput, Stats, Tracker, TrackerLimits, Withheld, shard_of,
 };

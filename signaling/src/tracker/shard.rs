@@ -3,19 +3,23 @@
 //! Invariant: a (torrent, peer id) is bound to one connection until that leaves; every swarm has a peer; an answer passes
 //! only for an offer that was relayed to the answerer, once.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
-use swarmreel::ids::{InfoHash, PeerId};
+use swarmreel::ids::InfoHash;
 use swarmreel::rng::Rng;
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::Tally;
 
+use super::TrackerLimits;
+use super::counters::{Counters, Withheld};
 use super::delivery::{Delivery, ShardOutput};
+use super::keyed::Keyed;
+use super::pairing::{self, Round};
 use super::refusal::Refusal;
 use super::reply::{self, Relay};
-use super::request::{Announce, Answer, Asker, Leave, Request, Scrape, shard_of};
-use super::swarm::Swarm;
-use super::{ConnId, TrackerLimits};
+use super::request::{Announce, Answer, Asker, Leave, Network, Request, Scrape, shard_of};
+use super::side::Slot;
+use super::swarm::{Claim, Swarm};
 
 const TOO_OFTEN: &str = "announcing too often: offers were not relayed";
 
@@ -26,14 +30,20 @@ pub struct Shard {
     /// How many shards share the torrents.
     count: usize,
     rng: Rng,
-    swarms: BTreeMap<InfoHash, Swarm>,
+    keyed: Keyed,
+    swarms: HashMap<InfoHash, Box<Swarm>, Keyed>,
+    counters: Counters,
     outputs: VecDeque<ShardOutput>,
 }
 
 impl Shard {
     /// One of `count` shards, without swarms. The seed decides which peers meet.
     pub fn new(limits: TrackerLimits, seed: [u8; 32], count: usize) -> Self {
-        Self { limits, count, rng: Rng::new(seed), swarms: BTreeMap::new(), outputs: VecDeque::new() }
+        let mut rng = Rng::new(seed);
+        let key = rng.bytes20();
+        let keyed = Keyed::new(std::array::from_fn(|at| key[at]));
+        let swarms = HashMap::with_hasher(keyed);
+        Self { limits, count, rng, keyed, swarms, counters: Counters::default(), outputs: VecDeque::new() }
     }
 
     /// Serves a desk. The request is one for this shard.
@@ -41,8 +51,8 @@ impl Shard {
         match request {
             Request::Announce(announce) => self.announce(now, announce),
             Request::Answer(answer) => self.answer(now, &answer),
-            Request::Stop { leave, too_often } => self.stop(leave, too_often),
-            Request::Leave(leave) => self.leave(leave),
+            Request::Stop { leave, too_often } => self.stop(now, leave, too_often),
+            Request::Leave(leave) => self.leave(now, leave),
             Request::Scrape(scrape) => self.scrape(scrape),
         }
     }
@@ -59,14 +69,20 @@ impl Shard {
 
     /// The counts of one torrent.
     pub fn tally(&self, info_hash: &InfoHash) -> Tally {
-        self.swarms.get(info_hash).map(Swarm::tally).unwrap_or_default()
+        self.swarms.get(info_hash).map(|swarm| swarm.tally()).unwrap_or_default()
+    }
+
+    /// What was done here.
+    pub fn counters(&self) -> Counters {
+        self.counters
     }
 
     /// Every peer, and whether it has all bytes.
     pub fn peers(&self) -> impl Iterator<Item = (Leave, bool)> {
         self.swarms.iter().flat_map(|(hash, swarm)| {
-            let peer = |(peer_id, conn, complete)| (Leave { conn, info_hash: *hash, peer_id }, complete);
-            swarm.peers().map(peer)
+            swarm
+                .peers()
+                .map(|(peer_id, peer)| (Leave { conn: peer.conn, info_hash: *hash, peer_id: *peer_id }, peer.complete))
         })
     }
 
@@ -77,47 +93,67 @@ impl Shard {
     }
 
     fn announce(&mut self, now: Moment, announce: Announce<'_>) {
-        let Announce { conn, info_hash, peer_id, complete, .. } = announce;
+        let Announce { conn, network, info_hash, peer_id, complete, .. } = announce;
         let peer = Leave { conn, info_hash, peer_id };
-        if !self.identify(peer) {
-            return;
+        let claim = Claim { conn, network, complete, expires_at: now + self.limits.claim_life };
+        if self.identify(now, peer, Some(claim)) {
+            let slot = self.admit(peer, network, complete, announce.too_often);
+            if !announce.offers.is_empty() {
+                self.relay_offers(now, slot, &announce);
+            }
         }
-        self.swarms.entry(info_hash).or_default().put(peer_id, conn, complete);
-        let text = self.response(&info_hash, announce.too_often);
-        self.deliver(Delivery::Admitted { peer, complete, text });
-        self.relay_offers(now, &announce);
     }
 
-    fn stop(&mut self, peer: Leave, too_often: bool) {
-        if self.identify(peer) {
-            self.leave(peer);
+    fn stop(&mut self, now: Moment, peer: Leave, too_often: bool) {
+        if self.identify(now, peer, None) {
+            self.leave(now, peer);
             let text = self.response(&peer.info_hash, too_often);
             self.deliver(Delivery::Left { peer, text });
         }
     }
 
-    /// Only the connection a peer id is bound to speaks for it (threat-model S9).
-    fn identify(&mut self, peer: Leave) -> bool {
+    /// Only the connection a peer id is bound to speaks for it (threat-model S9). Another one may claim it, in case that
+    /// connection is dead: many clients announce only once when they are back.
+    fn identify(&mut self, now: Moment, peer: Leave, claim: Option<Claim>) -> bool {
         let Leave { conn, info_hash, peer_id } = peer;
-        match self.connection_of(&info_hash, &peer_id) {
-            Some(owner) if owner != conn => {
-                self.deliver(Delivery::Probe { conn: owner });
-                self.deliver(Delivery::Refused { conn, info_hash, peer_id, refusal: Refusal::PeerIdInUse });
-                false
-            }
-            _ => true,
+        let Some(swarm) = self.swarms.get_mut(&info_hash) else { return true };
+        let Some(slot) = swarm.find(&peer_id) else { return true };
+        let owner = swarm.peer_mut(slot);
+        if owner.conn == conn {
+            return true;
         }
+        owner.claimed(now, conn, claim);
+        let owner = owner.conn;
+        self.counters.probes += 1;
+        self.deliver(Delivery::Probe { conn: owner });
+        self.refuse(peer, Refusal::PeerIdInUse);
+        false
     }
 
-    fn leave(&mut self, peer: Leave) {
+    fn admit(&mut self, peer: Leave, network: Network, complete: bool, too_often: bool) -> Slot {
         let Leave { conn, info_hash, peer_id } = peer;
-        if self.connection_of(&info_hash, &peer_id) != Some(conn) {
-            return;
-        }
-        let swarm = self.swarms.get_mut(&info_hash).expect("a peer's swarm exists");
-        swarm.remove(&peer_id);
+        let keyed = self.keyed;
+        let swarm = self.swarms.entry(info_hash).or_insert_with(|| Box::new(Swarm::new(keyed)));
+        let slot = swarm.put(peer_id, conn, network, complete);
+        let text = self.response(&info_hash, too_often);
+        self.deliver(Delivery::Admitted { peer, complete, text });
+        slot
+    }
+
+    fn leave(&mut self, now: Moment, peer: Leave) {
+        let Leave { conn, info_hash, peer_id } = peer;
+        let Some(swarm) = self.swarms.get_mut(&info_hash) else { return };
+        let Some(slot) = swarm.find(&peer_id).filter(|slot| swarm.peer(*slot).conn == conn) else { return };
+        let left = swarm.remove(slot);
         if swarm.is_empty() {
             self.swarms.remove(&info_hash);
+            if self.swarms.len() < self.swarms.capacity() / 4 {
+                self.swarms.shrink_to(2 * self.swarms.len());
+            }
+        }
+        if let Some(claim) = left.claim.filter(|claim| claim.expires_at > now) {
+            self.counters.claims += 1;
+            self.admit(Leave { conn: claim.conn, ..peer }, claim.network, claim.complete, false);
         }
     }
 
@@ -126,33 +162,42 @@ impl Shard {
         reply::response(info_hash, self.tally(info_hash), self.limits.interval, warning)
     }
 
-    fn relay_offers(&mut self, now: Moment, announce: &Announce<'_>) {
-        let Announce { info_hash, peer_id, offers, .. } = announce;
+    fn relay_offers(&mut self, now: Moment, slot: Slot, announce: &Announce<'_>) {
+        let Announce { network, info_hash, peer_id, offers, .. } = announce;
         let swarm = self.swarms.get_mut(info_hash).expect("the announcer is in the swarm");
-        let count = offers.len().min(swarm.offers_room(peer_id, now, &self.limits));
-        let partners = swarm.partners(peer_id, count, &mut self.rng);
+        let open = swarm.peer_mut(slot).offers.refresh(now);
+        let count = offers.len().min(self.limits.offers_outstanding.saturating_sub(open));
+        self.counters.withhold(offers.len() - count, Withheld::Outstanding);
+        let Round { partners, spared } = pairing::pair(swarm, slot, count, now, draws(&mut self.rng));
+        let cause = if spared { Withheld::Share } else { Withheld::NoPartner };
+        self.counters.withhold(count - partners.len(), cause);
+        self.counters.offers_relayed += partners.len() as u64;
+        swarm.peer_mut(slot).offers.reserve(partners.len());
         let relay = Relay::of(info_hash, peer_id);
         for (offer, to) in offers.iter().zip(partners) {
-            swarm.offered(peer_id, offer.offer_id, to, now + self.limits.offer_life);
+            let partner = swarm.peer_mut(to);
+            partner.received.note(now, *network);
+            let to = partner.conn;
+            swarm.peer_mut(slot).offers.push(offer.offer_id, to, now, self.limits.offer_life);
             let text = relay.offer(&offer.offer_id, &offer.sdp);
             self.outputs.push_back(ShardOutput::Deliver(Delivery::Text { conn: to, text, droppable: true }));
         }
     }
 
     fn answer(&mut self, now: Moment, answer: &Answer<'_>) {
-        let Answer { conn, info_hash, peer_id, to_peer_id, offer_id, sdp } = answer;
-        let swarm = self.swarms.get_mut(info_hash).filter(|swarm| swarm.connection_of(peer_id) == Some(*conn));
-        let offerer = swarm.and_then(|swarm| swarm.take_offer(to_peer_id, *offer_id, *conn, now));
-        self.deliver(match offerer {
-            Some(conn) => {
-                let text = Relay::of(info_hash, peer_id).answer(offer_id, sdp);
-                Delivery::Text { conn, text, droppable: false }
-            }
-            None => {
-                let (info_hash, peer_id) = (*info_hash, *peer_id);
-                Delivery::Refused { conn: *conn, info_hash, peer_id, refusal: Refusal::NoSuchOffer }
-            }
+        let &Answer { conn, info_hash, peer_id, to_peer_id, offer_id, .. } = answer;
+        let offerer = self.swarms.get_mut(&info_hash).and_then(|swarm| {
+            let answerer = swarm.peer(swarm.find(&peer_id)?).conn;
+            let offerer = swarm.find(&to_peer_id)?;
+            let offerer = swarm.peer_mut(offerer);
+            (answerer == conn && offerer.offers.take(offer_id, conn, now)).then_some(offerer.conn)
         });
+        let Some(offerer) = offerer else {
+            return self.refuse(Leave { conn, info_hash, peer_id }, Refusal::NoSuchOffer);
+        };
+        self.counters.answers_relayed += 1;
+        let text = Relay::of(&info_hash, &peer_id).answer(&offer_id, &answer.sdp);
+        self.deliver(Delivery::Text { conn: offerer, text, droppable: false });
     }
 
     /// Gives the counts that are known here. Who has no more to ask is answered.
@@ -173,11 +218,18 @@ impl Shard {
         });
     }
 
-    fn connection_of(&self, info_hash: &InfoHash, peer_id: &PeerId) -> Option<ConnId> {
-        self.swarms.get(info_hash).and_then(|swarm| swarm.connection_of(peer_id))
+    fn refuse(&mut self, peer: Leave, refusal: Refusal) {
+        let Leave { conn, info_hash, peer_id } = peer;
+        self.deliver(Delivery::Refused { conn, info_hash, peer_id, refusal });
     }
 
     fn deliver(&mut self, delivery: Delivery) {
         self.outputs.push_back(ShardOutput::Deliver(delivery));
     }
+}
+
+/// Where a round begins, on either side of the swarm.
+fn draws(rng: &mut Rng) -> [u64; 2] {
+    let bytes = rng.bytes20();
+    [0, 8].map(|at| u64::from_be_bytes(std::array::from_fn(|byte| bytes[at + byte])))
 }
