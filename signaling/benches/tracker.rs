@@ -10,7 +10,7 @@ use swarmreel::ids::{InfoHash, OfferId, PeerId};
 use swarmreel::rng::Rng;
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::{Announce, Answer, ClientMessage, ServerMessage};
-use swarmreel_signaling::{ConnId, Output, Tracker, TrackerLimits};
+use swarmreel_signaling::{ConnId, Incoming, Output, Tracker, TrackerLimits};
 
 const PEERS: u32 = 4000;
 const PEERS_PER_SWARM: u32 = 20;
@@ -78,7 +78,6 @@ fn sdp(rng: &mut Rng) -> String {
 }
 
 /// What messages of one kind cost. The median, because whatever else the machine does is not the tracker's.
-#[derive(Default)]
 struct Meter(Vec<Duration>);
 
 impl Meter {
@@ -115,7 +114,7 @@ fn main() {
     for client in &clients {
         tracker.opened(now, client.conn, IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + client.conn.0 as u32)));
     }
-    let (mut announces, mut answers) = (Meter::default(), Meter::default());
+    let [mut readings, mut announces, mut answers] = [const { Meter(Vec::new()) }; 3];
     let mut relayed = 0;
     for round in 0..ROUNDS {
         for client in &clients {
@@ -125,6 +124,8 @@ fn main() {
                 turn(&mut tracker, now, client.conn, &text);
                 continue;
             }
+            let read = readings.run(|| Incoming::parse(&text).is_ok());
+            assert!(read);
             let sent = announces.run(|| turn(&mut tracker, now, client.conn, &text));
             relayed += sent.len() - 1;
             for (conn, offer) in &sent[1..] {
@@ -134,6 +135,7 @@ fn main() {
             }
         }
     }
+    readings.print("reading it alone");
     announces.print("an announce with five offers");
     answers.print("an answer");
     println!("{relayed} offers relayed");

@@ -83,7 +83,10 @@ fn push_id(text: &mut String, id: &[u8; 20]) {
         match byte {
             b'"' => text.push_str("\\\""),
             b'\\' => text.push_str("\\\\"),
-            0..=0x1f => write!(text, "\\u{byte:04x}").expect(TAKEN),
+            0..=0x1f => {
+                text.push_str(if byte < 0x10 { "\\u000" } else { "\\u001" });
+                text.push(char::from(b"0123456789abcdef"[usize::from(byte & 0xf)]));
+            }
             _ => text.push(char::from(byte)),
         }
     }

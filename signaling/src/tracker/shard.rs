@@ -4,6 +4,7 @@
 //! only for an offer that was relayed to the answerer, once.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher;
 
 use swarmreel::ids::InfoHash;
 use swarmreel::rng::Rng;
@@ -29,8 +30,9 @@ pub struct Shard {
     limits: TrackerLimits,
     /// How many shards share the torrents.
     count: usize,
-    rng: Rng,
     keyed: Keyed,
+    /// Rounds of offers that were drawn.
+    rounds: u64,
     swarms: HashMap<InfoHash, Box<Swarm>, Keyed>,
     counters: Counters,
     outputs: VecDeque<ShardOutput>,
@@ -39,11 +41,11 @@ pub struct Shard {
 impl Shard {
     /// One of `count` shards, without swarms. The seed decides which peers meet.
     pub fn new(limits: TrackerLimits, seed: [u8; 32], count: usize) -> Self {
-        let mut rng = Rng::new(seed);
-        let key = rng.bytes20();
+        let key = Rng::new(seed).bytes20();
         let keyed = Keyed::new(std::array::from_fn(|at| key[at]));
         let swarms = HashMap::with_hasher(keyed);
-        Self { limits, count, rng, keyed, swarms, counters: Counters::default(), outputs: VecDeque::new() }
+        let counters = Counters::default();
+        Self { limits, count, keyed, rounds: 0, swarms, counters, outputs: VecDeque::new() }
     }
 
     /// Serves a desk. The request is one for this shard.
@@ -168,7 +170,9 @@ impl Shard {
         let open = swarm.peer_mut(slot).offers.refresh(now);
         let count = offers.len().min(self.limits.offers_outstanding.saturating_sub(open));
         self.counters.withhold(offers.len() - count, Withheld::Outstanding);
-        let Round { partners, spared } = pairing::pair(swarm, slot, count, now, draws(&mut self.rng));
+        self.rounds += 1;
+        let draws = [0u8, 1].map(|side| self.keyed.hash_one((self.rounds, side)));
+        let Round { partners, spared } = pairing::pair(swarm, slot, count, now, draws);
         let cause = if spared { Withheld::Share } else { Withheld::NoPartner };
         self.counters.withhold(count - partners.len(), cause);
         self.counters.offers_relayed += partners.len() as u64;
@@ -226,10 +230,4 @@ impl Shard {
     fn deliver(&mut self, delivery: Delivery) {
         self.outputs.push_back(ShardOutput::Deliver(delivery));
     }
-}
-
-/// Where a round begins, on either side of the swarm.
-fn draws(rng: &mut Rng) -> [u64; 2] {
-    let bytes = rng.bytes20();
-    [0, 8].map(|at| u64::from_be_bytes(std::array::from_fn(|byte| bytes[at + byte])))
 }

@@ -70,15 +70,16 @@ impl Side {
         self.members(network)[place as usize] = slot;
     }
 
-    /// Walks from network to network, one peer of each, then another of each that has more, so many `laps`. The draw
-    /// says where to begin; at most so many `steps` are gone.
+    /// Walks from network to network, one peer of each, then another of each that has more, so many `laps`. The draw says
+    /// in which order; at most so many `steps` are gone.
     pub(super) fn walk(&self, draw: u64, laps: usize, steps: usize) -> impl Iterator<Item = (Network, Slot)> {
         let count = self.networks.len();
-        let (first, turn) = ((draw >> 32) as usize, draw as u32 as usize);
+        let [first, stride, turn] = [draw >> 40, draw >> 16 & 0xff_ffff, draw & 0xffff].map(|part| part as usize);
+        let stride = coprime(stride, count);
         (0..steps.min(laps * count)).filter_map(move |step| {
-            let (network, members) = self.networks.get_index((first % count + step) % count)?;
+            let (network, members) = self.networks.get_index((first + step * stride) % count)?;
             let lap = step / count;
-            (lap < members.len()).then(|| (*network, members[(turn % members.len() + lap) % members.len()]))
+            (lap < members.len()).then(|| (*network, members[(turn + lap) % members.len()]))
         })
     }
 
@@ -95,5 +96,37 @@ impl Side {
 
     fn members(&mut self, network: Network) -> &mut Members {
         self.networks.get_mut(&network).expect("a peer's network is here")
+    }
+}
+
+/// A stride that leads through all of `count` places: the next from here that has no divisor in common with it. With the same
+/// stride for all, neighbours in the table would always be chosen together.
+fn coprime(from: usize, count: usize) -> usize {
+    let common = |mut a: usize, mut b: usize| {
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    (from % count.max(1)..).find(|stride| common(*stride, count) <= 1).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lap_leads_through_every_network_once() {
+        for count in 0..30 {
+            let mut side = Side::new(Keyed::new([1; 16]));
+            (0..count).for_each(|number| drop(side.insert(Network(number.into()), number)));
+            for draw in 0..50u64 {
+                let draw = draw.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let mut met: Vec<_> = side.walk(draw, 1, 100).map(|(_, slot)| slot).collect();
+                assert_eq!(met, side.walk(draw, 5, 100).map(|(_, slot)| slot).collect::<Vec<_>>(), "none has two");
+                met.sort_unstable();
+                assert_eq!(met, (0..count).collect::<Vec<_>>());
+            }
+        }
     }
 }
