@@ -7,5 +7,6 @@
 #[cfg(feature = "server")]
 pub mod server;
 mod tracker;
+pub mod websocket;
 
 pub use tracker::{ConnId, Output, Stats, Tracker, TrackerLimits};
