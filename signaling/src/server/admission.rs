@@ -1,10 +1,12 @@
-//! How many connections there are, in all and of each address (threat-model S5, S15).
+//! How many connections there are, in all, of each address and of each worker, and how fast more may come (threat-model
+//! S5, S14, S15).
 //!
 //! Invariant: an address is in the table exactly while it has connections, with their number.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 /// Who is connected.
 pub(super) struct Admission {
@@ -13,10 +15,11 @@ pub(super) struct Admission {
     table: Mutex<Table>,
 }
 
-#[derive(Default)]
 struct Table {
     total: usize,
     addresses: BTreeMap<IpAddr, usize>,
+    /// Connections of each worker.
+    workers: Vec<usize>,
 }
 
 /// Why a connection is not admitted.
@@ -26,46 +29,116 @@ pub(super) enum Refused {
     Address,
     /// The server has all it can hold.
     Full,
+    /// Too many come at once.
+    Rate,
 }
 
 impl Admission {
-    pub(super) fn new(per_address_max: usize, total_max: usize) -> Self {
-        Self { per_address_max, total_max, table: Mutex::default() }
+    pub(super) fn new(per_address_max: usize, total_max: usize, workers: usize) -> Self {
+        let table = Table { total: 0, addresses: BTreeMap::new(), workers: vec![0; workers] };
+        Self { per_address_max, total_max, table: table.into() }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().expect("nothing panics under this lock")
+    }
+}
+
+impl Table {
+    fn claim(&mut self, address: IpAddr, most: usize) -> Result<(), Refused> {
+        let here = self.addresses.entry(address).or_default();
+        if *here >= most {
+            return Err(Refused::Address);
+        }
+        *here += 1;
+        Ok(())
+    }
+
+    fn release(&mut self, address: IpAddr) {
+        let here = self.addresses.get_mut(&address).expect("a permit's address is in the table");
+        *here -= 1;
+        if *here == 0 {
+            self.addresses.remove(&address);
+        }
     }
 }
 
 /// One admitted connection.
 pub(super) struct Permit {
     admission: Arc<Admission>,
-    address: IpAddr,
+    /// None for a proxy's connection, as long as it is not known who stands behind it.
+    address: Option<IpAddr>,
+    worker: usize,
 }
 
 impl Permit {
-    pub(super) fn of(admission: &Arc<Admission>, address: IpAddr) -> Result<Self, Refused> {
-        let address = household(address);
-        let mut table = admission.table.lock().expect("nothing panics under this lock");
+    /// Admits a connection, and chooses the worker that has the fewest. Without an address it counts in the total only.
+    pub(super) fn of(admission: &Arc<Admission>, address: Option<IpAddr>) -> Result<Self, Refused> {
+        let address = address.map(household);
+        let mut table = admission.table();
         if table.total >= admission.total_max {
             return Err(Refused::Full);
         }
-        let here = table.addresses.get(&address).copied().unwrap_or(0);
-        if here >= admission.per_address_max {
-            return Err(Refused::Address);
+        if let Some(address) = address {
+            table.claim(address, admission.per_address_max)?;
         }
-        table.addresses.insert(address, here + 1);
         table.total += 1;
-        Ok(Self { admission: admission.clone(), address })
+        let workers = table.workers.iter_mut().enumerate();
+        let (worker, load) = workers.min_by_key(|(_, load)| **load).expect("there is a worker");
+        *load += 1;
+        Ok(Self { admission: admission.clone(), address, worker })
+    }
+
+    /// The worker that has the connection.
+    pub(super) fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// Counts the connection to this address from now on.
+    pub(super) fn claim(&mut self, address: IpAddr) -> Result<(), Refused> {
+        let address = household(address);
+        if self.address != Some(address) {
+            let mut table = self.admission.table();
+            table.claim(address, self.admission.per_address_max)?;
+            if let Some(before) = self.address.replace(address) {
+                table.release(before);
+            }
+        }
+        Ok(())
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut table = self.admission.table.lock().expect("nothing panics under this lock");
+        let mut table = self.admission.table();
         table.total -= 1;
-        let here = table.addresses.get_mut(&self.address).expect("a permit's address is in the table");
-        *here -= 1;
-        if *here == 0 {
-            table.addresses.remove(&self.address);
+        table.workers[self.worker] -= 1;
+        if let Some(address) = self.address {
+            table.release(address);
         }
+    }
+}
+
+/// How many connections may come at once: a token bucket (threat-model S14).
+pub(super) struct Rate {
+    per_second: f64,
+    burst: f64,
+    tokens: f64,
+    at: Instant,
+}
+
+impl Rate {
+    pub(super) fn new(per_second: u32, burst: u32) -> Self {
+        Self { per_second: per_second.into(), burst: burst.into(), tokens: burst.into(), at: Instant::now() }
+    }
+
+    /// Whether one more may come now.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        let refill = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
+        (self.tokens, self.at) = ((self.tokens + refill).min(self.burst), now);
+        let granted = self.tokens >= 1.0;
+        self.tokens -= f64::from(u8::from(granted));
+        granted
     }
 }
 
@@ -80,11 +153,16 @@ fn household(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
 
     #[test]
     fn s15_shares_are_per_address_and_per_64() {
-        let admission = Arc::new(Admission::new(2, 5));
-        let admit = |address: &str| Permit::of(&admission, address.parse().unwrap());
+        let admission = Arc::new(Admission::new(2, 5, 1));
+        let admit = |text: &str| Permit::of(&admission, address(text));
         let first = admit("10.0.0.1").ok();
         let _mapped = admit("::ffff:10.0.0.1").expect("the second of that address");
         assert_eq!(admit("10.0.0.1").err(), Some(Refused::Address));
@@ -95,6 +173,37 @@ mod tests {
         assert_eq!(admit("10.0.0.2").err(), Some(Refused::Full));
         drop(first);
         assert!(admit("10.0.0.1").is_ok());
-        assert_eq!(admission.table.lock().unwrap().total, 4);
+        assert_eq!(admission.table().total, 4);
+    }
+
+    #[test]
+    fn s15_who_comes_through_a_proxy_is_counted_once_known() {
+        let admission = Arc::new(Admission::new(1, 5, 1));
+        let [mut first, mut second] = [(); 2].map(|()| Permit::of(&admission, None).expect("counts in the total only"));
+        let (client, other) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        assert_eq!((first.claim(client), first.claim(client)), (Ok(()), Ok(())));
+        assert_eq!(second.claim(client), Err(Refused::Address));
+        assert_eq!((first.claim(other), second.claim(client)), (Ok(()), Ok(())));
+        drop((first, second));
+        assert_eq!((admission.table().total, admission.table().addresses.len()), (0, 0));
+    }
+
+    #[test]
+    fn the_worker_with_the_fewest_connections_gets_the_next() {
+        let admission = Arc::new(Admission::new(9, 9, 3));
+        let admit = || Permit::of(&admission, None).unwrap();
+        let mut permits: Vec<Permit> = (0..6).map(|_| admit()).collect();
+        assert_eq!(permits.iter().map(Permit::worker).collect::<Vec<_>>(), [0, 1, 2, 0, 1, 2]);
+        permits.remove(4);
+        assert_eq!(admit().worker(), 1);
+    }
+
+    #[test]
+    fn s14_a_burst_then_the_rate() {
+        let mut rate = Rate::new(10, 3);
+        let start = rate.at;
+        assert_eq!([0; 4].map(|_| rate.take(start)), [true, true, true, false]);
+        let later = start + Duration::from_millis(201);
+        assert_eq!([0; 3].map(|_| rate.take(later)), [true, true, false]);
     }
 }

@@ -71,13 +71,14 @@ impl Client {
         self.ended
     }
 
-    pub(super) fn heard(&mut self, now: Moment, limits: &ServerLimits) {
-        self.dead_at = now + limits.pong;
+    /// It lives, and need not be heard again before `until`.
+    pub(super) fn heard(&mut self, until: Moment) {
+        self.dead_at = until;
     }
 
-    /// A write is stuck, as it may have been before.
-    pub(super) fn stuck(&mut self, now: Moment, limits: &ServerLimits) {
-        self.deaf_at = self.deaf_at.min(now + limits.blocked);
+    /// A write is stuck, as it may have been before, and has to go on before `until`.
+    pub(super) fn stuck(&mut self, until: Moment) {
+        self.deaf_at = self.deaf_at.min(until);
     }
 
     pub(super) fn unstuck(&mut self) {
@@ -149,7 +150,7 @@ mod tests {
         let expected = [(30, Pulse::Pinged), (60, Pulse::Pinged), (75, Pulse::Silent)];
         assert_eq!(pulses(&mut client, &limits, 0..100), expected);
         let mut client = Client::new(Moment(0), ConnId(1), &limits);
-        client.heard(Moment(20_000_000), &limits);
+        client.heard(Moment(20_000_000) + limits.pong);
         assert_eq!(pulses(&mut client, &limits, 20..100).last(), Some(&(95, Pulse::Silent)));
     }
 
@@ -162,16 +163,16 @@ mod tests {
         assert!(!probed.outbox.is_empty());
         assert_eq!(pulses(&mut probed, &limits, 0..100), [(3, Pulse::Silent)]);
         let mut deaf = client();
-        deaf.stuck(Moment(0), &limits);
-        deaf.stuck(Moment(5_000_000), &limits);
+        deaf.stuck(Moment(0) + limits.blocked);
+        deaf.stuck(Moment(5_000_000) + limits.blocked);
         assert_eq!(pulses(&mut deaf, &limits, 0..100), [(10, Pulse::Deaf)]);
         let mut slow = client();
-        slow.stuck(Moment(0), &limits);
+        slow.stuck(Moment(0) + limits.blocked);
         slow.unstuck();
         assert_eq!(pulses(&mut slow, &limits, 0..100)[0], (30, Pulse::Pinged));
         let mut closed = client();
         closed.close(Moment(0), &limits, 1000, "");
-        closed.heard(Moment(1_000_000), &limits);
+        closed.heard(Moment(1_000_000) + limits.pong);
         assert_eq!(pulses(&mut closed, &limits, 0..100), [(2, Pulse::Over)]);
     }
 }

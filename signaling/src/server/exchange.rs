@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 use swarmreel::ids::InfoHash;
@@ -55,8 +55,6 @@ pub(super) struct Exchange {
     readers: Vec<Waker>,
     tickets: BTreeMap<u64, oneshot::Sender<Vec<(InfoHash, Tally)>>>,
     rng: Rng,
-    /// Where bytes are read to and written from: no client needs a buffer of its own.
-    pub(super) buffer: Box<[u8]>,
 }
 
 impl Exchange {
@@ -75,7 +73,6 @@ impl Exchange {
             readers: Vec::new(),
             tickets: BTreeMap::new(),
             rng: Rng::new(seeds[1]),
-            buffer: vec![0; 64 << 10].into(),
             shared,
         }
     }
@@ -109,6 +106,36 @@ impl Exchange {
         self.settle(now);
         let limits = &self.shared.options.sockets;
         self.clients[slot(conn)].close(now, limits, code, reason);
+    }
+
+    /// Closes with a hint when to come back, drawn from 1 to `spread` seconds.
+    pub(super) fn send_away(&mut self, now: Moment, conn: ConnId, spread: u64) {
+        if self.find(conn).is_some() {
+            let seconds = 1 + self.rng.below(spread);
+            self.close(now, conn, 1012, &format!("retry in {seconds} s"));
+        }
+    }
+
+    /// A client's bytes arrived, so it lives.
+    pub(super) fn heard(&mut self, now: Moment, conn: ConnId, bytes: usize) {
+        self.counters().add(Count::BytesIn, bytes as u64);
+        let until = now + self.limits().pong;
+        self.client(conn).heard(until);
+    }
+
+    /// A client takes nothing now.
+    pub(super) fn stuck(&mut self, now: Moment, conn: ConnId) {
+        let until = now + self.limits().blocked;
+        self.client(conn).stuck(until);
+    }
+
+    /// A client took some bytes of its outbox.
+    pub(super) fn sent(&mut self, conn: ConnId, bytes: usize) {
+        let client = self.client(conn);
+        client.unstuck();
+        let frames = client.outbox.advance(bytes);
+        self.counters().add(Count::FramesOut, frames);
+        self.counters().add(Count::BytesOut, bytes as u64);
     }
 
     /// A socket is gone.
@@ -183,11 +210,6 @@ impl Exchange {
         &self.shared.counters[self.worker]
     }
 
-    /// A whole number from 1 to `most`.
-    pub(super) fn draw(&mut self, most: u64) -> u64 {
-        1 + self.rng.below(most)
-    }
-
     /// Whether so much waits for other workers that sockets should not be read; the reader is woken when it has left.
     pub(super) fn is_congested(&mut self, reader: &Waker) -> bool {
         let congested = self.outgoing.iter().any(|parcels| parcels.len() >= PARCELS_MAX);
@@ -197,22 +219,19 @@ impl Exchange {
         congested
     }
 
-    /// All that goes to another worker; if that is nothing, its courier is woken by the next parcel.
-    pub(super) fn take_outgoing(&mut self, to: usize, courier: &Waker) -> Vec<Parcel> {
+    /// Waits until something goes to another worker.
+    pub(super) fn poll_outgoing(&mut self, to: usize, courier: &mut Context<'_>) -> Poll<()> {
         if self.outgoing[to].is_empty() {
-            self.couriers[to] = Some(courier.clone());
+            self.couriers[to] = Some(courier.waker().clone());
+            return Poll::Pending;
         }
-        self.readers.drain(..).for_each(Waker::wake);
-        std::mem::take(&mut self.outgoing[to])
+        Poll::Ready(())
     }
 
-    /// Whether something waits for this courier, which is woken when that is so.
-    pub(super) fn has_outgoing(&mut self, to: usize, courier: &Waker) -> bool {
-        let some = !self.outgoing[to].is_empty();
-        if !some {
-            self.couriers[to] = Some(courier.clone());
-        }
-        some
+    /// All that goes to another worker.
+    pub(super) fn take_outgoing(&mut self, to: usize) -> Vec<Parcel> {
+        self.readers.drain(..).for_each(Waker::wake);
+        std::mem::take(&mut self.outgoing[to])
     }
 
     fn post(&mut self, to: usize, parcel: Parcel) {
@@ -280,6 +299,10 @@ impl Exchange {
             Output::Probe { .. } => client.probe(now, limits),
             Output::Close { code, reason, .. } => client.close(now, limits, code, reason),
         }
+    }
+
+    fn find(&self, conn: ConnId) -> Option<&Client> {
+        self.clients.get(slot(conn)).filter(|client| client.conn == conn)
     }
 
     fn tallied(&mut self, ticket: u64, tallies: Vec<(InfoHash, Tally)>) {

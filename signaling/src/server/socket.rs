@@ -7,7 +7,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use swarmreel::time::Moment;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::admission::Permit;
 use super::counters::Count;
 use super::exchange::Exchange;
-use super::worker::Worker;
+use super::worker::Present;
 use crate::ConnId;
 use crate::websocket::{Decoder, Event, Opcode};
 
@@ -27,9 +27,18 @@ const DISCARDED_MAX: usize = 256 << 10;
 /// The connection is over.
 struct Over;
 
+/// What a poll works with.
+struct Turn<'a, 'c> {
+    exchange: &'a mut Exchange,
+    /// The worker's, for all its sockets.
+    buffer: &'a mut [u8],
+    now: Moment,
+    context: &'a mut Context<'c>,
+}
+
 /// See the module.
 pub(super) struct Socket<S> {
-    worker: Rc<Worker>,
+    worker: Present,
     conn: ConnId,
     stream: S,
     decoder: Decoder,
@@ -41,93 +50,76 @@ pub(super) struct Socket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    pub(super) fn new(worker: Rc<Worker>, stream: S, early: Vec<u8>, address: IpAddr, permit: Permit) -> Self {
+    pub(super) fn new(worker: Present, stream: S, early: Vec<u8>, address: IpAddr, permit: Permit) -> Self {
         let conn = worker.exchange().open(worker.now(), address);
-        Self {
-            worker,
-            conn,
-            stream,
-            decoder: Decoder::default(),
-            early,
-            discarded: 0,
-            is_shut: false,
-            _permit: permit,
-        }
+        let decoder = Decoder::default();
+        Self { worker, conn, stream, decoder, early, discarded: 0, is_shut: false, _permit: permit }
     }
 
-    /// Writes until nothing waits. False if the client takes no more now.
-    fn write(&mut self, exchange: &mut Exchange, now: Moment, context: &mut Context<'_>) -> Result<bool, Over> {
-        let mut buffer = std::mem::take(&mut exchange.buffer);
-        let written = loop {
-            let outbox = &exchange.client(self.conn).outbox;
-            if outbox.is_empty() {
-                break self.flush(exchange, context);
+    /// Writes and reads until there is nothing more to do, or others should have their turn.
+    fn work(&mut self, turn: &mut Turn<'_, '_>) -> Poll<Over> {
+        for _ in 0..READS {
+            if turn.exchange.client(self.conn).has_ended() {
+                return Poll::Ready(Over);
             }
-            let count = outbox.peek(&mut buffer);
-            match Pin::new(&mut self.stream).poll_write(context, &buffer[..count]) {
-                Poll::Ready(Ok(sent @ 1..)) => {
-                    let client = exchange.client(self.conn);
-                    client.unstuck();
-                    let frames = client.outbox.advance(sent);
-                    exchange.counters().add(Count::FramesOut, frames);
-                    exchange.counters().add(Count::BytesOut, sent as u64);
+            match self.write(turn) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(over)) => return Poll::Ready(over),
+                Poll::Pending => {
+                    turn.exchange.stuck(turn.now, self.conn);
+                    return Poll::Pending;
                 }
-                Poll::Ready(_) => break Err(Over),
-                Poll::Pending => break Ok(false),
             }
-        };
-        exchange.buffer = buffer;
-        if let Ok(false) = written {
-            let limits = exchange.limits().blocked;
-            exchange.client(self.conn).stuck(now + limits);
+            if let Err(over) = ready!(self.read(turn)) {
+                return Poll::Ready(over);
+            }
         }
-        written
+        turn.context.waker().wake_by_ref();
+        Poll::Pending
     }
 
-    /// Hands on what the stream holds back; behind the close, ends our side.
-    fn flush(&mut self, exchange: &mut Exchange, context: &mut Context<'_>) -> Result<bool, Over> {
-        let stream = Pin::new(&mut self.stream);
-        let done = if exchange.client(self.conn).outbox.is_closing() && !self.is_shut {
-            let shut = stream.poll_shutdown(context);
-            self.is_shut = shut.is_ready();
-            shut
-        } else {
-            stream.poll_flush(context)
-        };
-        match done {
-            Poll::Ready(Ok(())) => Ok(true),
-            Poll::Ready(Err(_)) => Err(Over),
-            Poll::Pending => Ok(false),
+    /// Writes until nothing waits.
+    fn write(&mut self, turn: &mut Turn<'_, '_>) -> Poll<Result<(), Over>> {
+        let mut stream = Pin::new(&mut self.stream);
+        loop {
+            let outbox = &turn.exchange.client(self.conn).outbox;
+            if outbox.is_empty() {
+                break;
+            }
+            let count = outbox.peek(turn.buffer);
+            match ready!(stream.as_mut().poll_write(turn.context, &turn.buffer[..count])) {
+                Ok(sent @ 1..) => turn.exchange.sent(self.conn, sent),
+                _ => return Poll::Ready(Err(Over)),
+            }
         }
+        let done = if turn.exchange.client(self.conn).outbox.is_closing() && !self.is_shut {
+            ready!(stream.poll_shutdown(turn.context)).inspect(|()| self.is_shut = true)
+        } else {
+            ready!(stream.poll_flush(turn.context))
+        };
+        Poll::Ready(done.map_err(|_| Over))
     }
 
     /// Reads once, and handles what came.
-    fn read(&mut self, exchange: &mut Exchange, now: Moment, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
-        if exchange.is_congested(context.waker()) {
+    fn read(&mut self, turn: &mut Turn<'_, '_>) -> Poll<Result<(), Over>> {
+        if turn.exchange.is_congested(turn.context.waker()) {
             return Poll::Pending;
         }
         if !self.early.is_empty() {
             let mut early = std::mem::take(&mut self.early);
-            return Poll::Ready(self.receive(exchange, now, &mut early));
+            return Poll::Ready(self.receive(turn.exchange, turn.now, &mut early));
         }
-        let mut buffer = std::mem::take(&mut exchange.buffer);
-        let mut into = ReadBuf::new(&mut buffer);
-        let outcome = match Pin::new(&mut self.stream).poll_read(context, &mut into) {
-            Poll::Ready(Ok(())) if !into.filled().is_empty() => {
-                Poll::Ready(self.receive(exchange, now, into.filled_mut()))
-            }
-            Poll::Ready(_) => Poll::Ready(Err(Over)),
-            Poll::Pending => Poll::Pending,
-        };
-        exchange.buffer = buffer;
-        outcome
+        let mut into = ReadBuf::new(turn.buffer);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(turn.context, &mut into));
+        if read.is_err() || into.filled().is_empty() {
+            return Poll::Ready(Err(Over));
+        }
+        Poll::Ready(self.receive(turn.exchange, turn.now, into.filled_mut()))
     }
 
     fn receive(&mut self, exchange: &mut Exchange, now: Moment, mut bytes: &mut [u8]) -> Result<(), Over> {
         let (conn, limits) = (self.conn, exchange.limits().websocket);
-        let pong = exchange.limits().pong;
-        exchange.counters().add(Count::BytesIn, bytes.len() as u64);
-        exchange.client(conn).heard(now + pong);
+        exchange.heard(now, conn, bytes.len());
         while !exchange.client(conn).outbox.is_closing() {
             match self.decoder.next(&limits, now, &mut bytes) {
                 Ok(Some(Event::Message(text))) => exchange.message(now, conn, &text),
@@ -146,26 +138,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.discarded += bytes.len();
         if self.discarded > DISCARDED_MAX { Err(Over) } else { Ok(()) }
     }
-
-    fn turn(&mut self, exchange: &mut Exchange, now: Moment, context: &mut Context<'_>) -> Poll<Over> {
-        for _ in 0..READS {
-            if exchange.client(self.conn).has_ended() {
-                return Poll::Ready(Over);
-            }
-            match self.write(exchange, now, context) {
-                Ok(true) => {}
-                Ok(false) => return Poll::Pending,
-                Err(over) => return Poll::Ready(over),
-            }
-            match self.read(exchange, now, context) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(over)) => return Poll::Ready(over),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Future for Socket<S> {
@@ -173,13 +145,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Socket<S> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        let worker = this.worker.clone();
-        let mut exchange = worker.exchange();
-        let outcome = this.turn(&mut exchange, worker.now(), context);
-        if outcome.is_pending() {
-            exchange.client(this.conn).sleep(context.waker());
+        let worker = Rc::clone(&this.worker);
+        let (exchange, buffer, now) = (&mut *worker.exchange(), &mut **worker.buffer(), worker.now());
+        let mut turn = Turn { exchange, buffer, now, context };
+        if let Poll::Ready(Over) = this.work(&mut turn) {
+            return Poll::Ready(());
         }
-        outcome.map(|Over| ())
+        turn.exchange.client(this.conn).sleep(turn.context.waker());
+        Poll::Pending
     }
 }
 
