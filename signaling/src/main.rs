@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn run(config: Config) -> Result<(), String> {
     // Before the port is open, so that a signal is never missed once somebody can know of us.
     let stop = stop_signal().map_err(|error| format!("Signals cannot be received: {error}."))?;
@@ -43,7 +43,8 @@ async fn run(config: Config) -> Result<(), String> {
     log::start(config.log_level, config.log_format);
     println!("Swarmreel is at {}", url(address));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), port = address.port(), "serving");
-    server::serve(listener, config.options, stop).await;
+    let served = server::serve(listener, config.options, stop).await;
+    served.map_err(|error| format!("The workers cannot be started: {error}."))?;
     tracing::info!("stopped");
     Ok(())
 }

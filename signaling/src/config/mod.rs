@@ -88,7 +88,8 @@ fn resolve(flags: Flags) -> Result<Config, String> {
     if let Some(most) = flags.max_connections {
         sockets.connections = sockets.connections.min(most);
     }
-    let options = Options { tracker, sockets, ice_servers: flags.ice_server, site: !flags.no_site };
+    let options =
+        Options { tracker, sockets, ice_servers: flags.ice_server, site: !flags.no_site, ..Options::default() };
     Ok(Config { listen: flags.listen, log_level: flags.log_level, log_format: flags.log_format, options })
 }
 

@@ -185,7 +185,8 @@ mod tests {
         assert_eq!(second.claim(client), Err(Refused::Address));
         assert_eq!((first.claim(other), second.claim(client)), (Ok(()), Ok(())));
         drop((first, second));
-        assert_eq!((admission.table().total, admission.table().addresses.len()), (0, 0));
+        let table = admission.table();
+        assert_eq!((table.total, table.addresses.len()), (0, 0));
     }
 
     #[test]

@@ -58,8 +58,9 @@ where
     let worker = visitor.worker.clone();
     let limits = &worker.shared.options.sockets;
     let visitor = Rc::new(visitor);
-    let service = service_fn(|request| {
-        let visitor = visitor.clone();
+    let guest = visitor.clone();
+    let service = service_fn(move |request| {
+        let visitor = guest.clone();
         Box::pin(async move {
             visitor.answered.set(true);
             Ok::<_, Infallible>(http::respond(&request, &visitor).await)

@@ -1,7 +1,7 @@
 //! What the server counts: one set of counters a worker, read by anybody.
 //!
-//! Invariant: a counter is written by its worker alone, so no two cores ever contend for it. All but
-//! [`Count::Open`] and [`Count::LagMicros`] only grow.
+//! Invariant: a counter is written by its worker alone, so no two cores contend for it; only refusals at the door are
+//! counted with the first worker's. All but [`Count::Open`] and [`Count::LagMicros`] only grow.
 
 use std::ops::Index;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -91,10 +91,10 @@ impl Outbox {
         let (mut skip, mut filled) = (self.sent, 0);
         for frame in &self.frames {
             for part in [frame.head().as_bytes(), &frame.payload] {
-                let part = &part[skip.min(part.len())..][..];
-                skip = 0;
-                let count = part.len().min(into.len() - filled);
-                into[filled..filled + count].copy_from_slice(&part[..count]);
+                let begun = skip.min(part.len());
+                let count = (part.len() - begun).min(into.len() - filled);
+                into[filled..filled + count].copy_from_slice(&part[begun..begun + count]);
+                skip -= begun;
                 filled += count;
             }
             if filled == into.len() {
@@ -167,9 +167,9 @@ mod tests {
         }
         assert_eq!((outbox.bytes, outbox.sent, outbox.frames.capacity()), (0, 0, 0));
         let mut words = Vec::new();
-        let mut rest = &stream[..];
+        let mut rest: &[u8] = &stream;
         while let &[first, length, ref more @ ..] = rest {
-            let (payload, more) = more.split_at(length.into());
+            let (payload, more) = more.split_at(usize::from(length));
             words.push(match first {
                 0x81 => String::from_utf8(payload.to_vec()).unwrap(),
                 0x89 => "?".to_owned(),
@@ -233,7 +233,7 @@ mod tests {
             outbox.close(1002, "second");
             outbox.text(&LIMITS(), "b".to_owned(), false);
             outbox.control(Opcode::Ping, Vec::new());
-            assert_eq!(contents(&mut outbox, piece), "!23 ? a 1001");
+            assert_eq!(contents(&mut outbox, piece), "? !23 a 1001");
         }
     }
 }

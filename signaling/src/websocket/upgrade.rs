@@ -25,11 +25,11 @@ pub enum Upgrade {
 
 /// The verdict on a request. Names of headers are compared without case. Extensions that the client offers are not
 /// looked at: none is taken up, so a compressed bomb cannot be sent (threat-model S18).
-pub fn judge<'a>(method: &str, headers: impl Iterator<Item = (&'a str, &'a [u8])> + Clone) -> Upgrade {
+pub fn judge(method: &str, headers: &[(&str, &[u8])]) -> Upgrade {
     let values = |name: &'static str| {
-        headers.clone().filter(move |(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        headers.iter().filter(move |(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
     };
-    let lists = |name, item: &str| values(name).any(|value| list_has(value, item));
+    let lists = |name: &'static str, item: &str| values(name).any(|value| list_has(value, item));
     if !lists("upgrade", "websocket") {
         return Upgrade::Absent;
     }
@@ -87,7 +87,8 @@ mod tests {
             headers.retain(|(found, _)| value.is_some() || found != name);
             headers.extend(value.map(|value| (*name, value)));
         }
-        judge(method, headers.iter().map(|(name, value)| (*name, value.as_bytes())))
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        judge(method, &headers)
     }
 
     #[test]
