@@ -15,8 +15,12 @@ pub mod origin;
 mod outbox;
 mod patience;
 mod proxy;
+#[allow(dead_code, reason = "the workers take it up next")]
+mod scrape;
 mod site;
 mod socket;
+#[allow(dead_code, reason = "the workers take it up next")]
+mod stats_page;
 #[allow(dead_code, reason = "the workers take it up next")]
 mod tls;
 
