@@ -102,3 +102,76 @@ fn read(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Result<Cer
         error => about(certificate, &error.to_string()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// Two files in a folder of their own, which goes with them.
+    struct Pem(PathBuf);
+
+    impl Pem {
+        fn new(name: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("swarmreel-tls-{}-{name}", std::process::id()));
+            fs::create_dir_all(&folder).unwrap();
+            Self(folder)
+        }
+
+        fn certificate(&self) -> PathBuf {
+            self.0.join("chain.pem")
+        }
+
+        fn key(&self) -> PathBuf {
+            self.0.join("key.pem")
+        }
+
+        /// Writes a new pair, and gives the certificate.
+        fn write(&self) -> Vec<u8> {
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            fs::write(self.certificate(), made.cert.pem()).unwrap();
+            fs::write(self.key(), made.signing_key.serialize_pem()).unwrap();
+            made.cert.der().to_vec()
+        }
+    }
+
+    impl Drop for Pem {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn shown(tls: &Tls) -> Vec<u8> {
+        tls.current.0.read().unwrap().cert[0].to_vec()
+    }
+
+    #[test]
+    fn s21_a_bad_certificate_is_named_and_the_old_one_stays() {
+        let pem = Pem::new("reload");
+        let first = pem.write();
+        let tls = Tls::load(pem.certificate(), pem.key()).unwrap();
+        assert_eq!(shown(&tls), first);
+        let second = pem.write();
+        tls.reload().unwrap();
+        assert_eq!(shown(&tls), second);
+
+        let (certificate, key) = (fs::read(pem.certificate()).unwrap(), fs::read(pem.key()).unwrap());
+        pem.write();
+        let other = fs::read(pem.key()).unwrap();
+        for (certificate, key, named) in [
+            (&b""[..], &key[..], "chain.pem: there is no certificate in it"),
+            (&certificate[..200], &key, "chain.pem: "),
+            (&certificate, b"", "key.pem: "),
+            (&certificate, &other, "key.pem: it is not the key of the certificate"),
+        ] {
+            fs::write(pem.certificate(), certificate).unwrap();
+            fs::write(pem.key(), key).unwrap();
+            let error = tls.reload().unwrap_err().to_string();
+            assert!(error.contains(named) && !error.contains('\n'), "{error}");
+            assert_eq!(shown(&tls), second);
+        }
+        fs::remove_file(pem.certificate()).unwrap();
+        assert!(tls.reload().unwrap_err().to_string().contains("chain.pem: "));
+        assert!(Tls::load(pem.certificate(), pem.key()).is_err());
+    }
+}
