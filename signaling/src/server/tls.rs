@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock};
 
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
@@ -90,16 +90,26 @@ impl Tls {
 }
 
 fn read(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
-    let about = |file: &Path, what: &str| TlsError(format!("{}: {what}", file.display()));
     let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = chain.map_err(|error| about(certificate, &error.to_string()))?;
+    let chain = chain.map_err(|error| unreadable(certificate, &error))?;
     if chain.is_empty() {
-        return Err(about(certificate, "there is no certificate in it"));
+        return Err(TlsError(format!("{}: there is no certificate in it", certificate.display())));
     }
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| about(key, &error.to_string()))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
     CertifiedKey::from_der(chain, secret, provider).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => about(key, "it is not the key of the certificate"),
-        error => about(certificate, &error.to_string()),
+        rustls::Error::InconsistentKeys(_) => {
+            TlsError(format!("{}: it is not the key of the certificate", key.display()))
+        }
+        error => TlsError(format!("{}: {error}", certificate.display())),
+    })
+}
+
+fn unreadable(file: &Path, error: &pem::Error) -> TlsError {
+    let file = file.display();
+    TlsError(match error {
+        pem::Error::Io(error) => format!("{file} cannot be read: {error}"),
+        pem::Error::NoItemsFound => format!("{file}: there is no private key in it"),
+        error => format!("{file}: {error}"),
     })
 }
 
@@ -161,7 +171,7 @@ mod tests {
         for (certificate, key, named) in [
             (&b""[..], &key[..], "chain.pem: there is no certificate in it"),
             (&certificate[..200], &key, "chain.pem: "),
-            (&certificate, b"", "key.pem: "),
+            (&certificate, b"", "key.pem: there is no private key in it"),
             (&certificate, &other, "key.pem: it is not the key of the certificate"),
         ] {
             fs::write(pem.certificate(), certificate).unwrap();
@@ -171,7 +181,7 @@ mod tests {
             assert_eq!(shown(&tls), second);
         }
         fs::remove_file(pem.certificate()).unwrap();
-        assert!(tls.reload().unwrap_err().to_string().contains("chain.pem: "));
+        assert!(tls.reload().unwrap_err().to_string().contains("chain.pem cannot be read: "));
         assert!(Tls::load(pem.certificate(), pem.key()).is_err());
     }
 }
