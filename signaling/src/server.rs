@@ -15,16 +15,24 @@ mod counters;
 mod door;
 mod exchange;
 mod http;
+mod ice;
 mod limits;
 #[allow(dead_code, reason = "the workers take it up next")]
 pub mod origin;
 mod outbox;
 mod patience;
 mod proxy;
+mod rate;
+#[allow(dead_code, reason = "the workers take it up next")]
+mod scrape;
 mod site;
 mod socket;
 #[allow(dead_code, reason = "the workers take it up next")]
+mod stats_page;
+mod stun;
+#[allow(dead_code, reason = "the workers take it up next")]
 mod tls;
+mod turn;
 mod worker;
 
 use std::future::Future;
@@ -36,6 +44,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
+use swarmreel::time::Moment;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
@@ -47,9 +56,13 @@ use counters::Counters;
 pub use counters::{Count, Snapshot};
 use door::Door;
 use exchange::WORKERS_MAX;
+pub use ice::Ice;
+use ice::IceConfig;
 pub use limits::ServerLimits;
 pub use proxy::{client_address, is_within};
+pub use stun::Stun;
 pub use tls::{Tls, TlsError};
+pub use turn::Turn;
 use worker::Letter;
 
 /// What to serve.
@@ -59,14 +72,22 @@ pub struct Options {
     pub tracker: TrackerLimits,
     /// The sockets' numbers.
     pub sockets: ServerLimits,
-    /// URLs of ICE servers, for the page (`/config.json`).
-    pub ice_servers: Vec<String>,
+    /// What the page needs to find ways between people (`/config.json`).
+    pub ice: Ice,
     /// Whether the site is served, or only the tracker and the operator's pages.
     pub site: bool,
+    /// The certificate; without one, plain HTTP is spoken.
+    pub tls: Option<Arc<Tls>>,
+    /// Which torrents are served; without a list, all are.
+    pub access: Option<Arc<AccessList>>,
+    /// Origins of the pages that may open a WebSocket; none means all, and clients that are no pages.
+    pub origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Who may see `/metrics`.
+    pub metrics_from: Vec<IpNet>,
     /// Threads that serve connections: one a core is best.
     pub workers: usize,
-    /// Proxies whose word counts for who their client is.
-    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Default for Options {
@@ -74,10 +95,14 @@ impl Default for Options {
         Self {
             tracker: TrackerLimits::default(),
             sockets: ServerLimits::default(),
-            ice_servers: Vec::new(),
+            ice: Ice::default(),
             site: true,
-            workers: thread::available_parallelism().map_or(1, NonZero::get),
+            tls: None,
+            access: None,
+            origins: Vec::new(),
             trusted_proxies: Vec::new(),
+            metrics_from: Vec::new(),
+            workers: thread::available_parallelism().map_or(1, NonZero::get),
         }
     }
 }
@@ -85,7 +110,7 @@ impl Default for Options {
 /// What all workers share.
 struct Shared {
     options: Options,
-    config_json: String,
+    ice: IceConfig,
     /// The files of the site that are served: all or none.
     site: &'static [site::File],
     /// When time began.
@@ -96,6 +121,11 @@ struct Shared {
 }
 
 impl Shared {
+    /// The time, as everybody here counts it.
+    fn now(&self) -> Moment {
+        Moment(0) + self.started.elapsed()
+    }
+
     fn snapshot(&self) -> Snapshot {
         Snapshot::of(self.counters.iter())
     }
@@ -111,6 +141,20 @@ enum Stop {
     },
 }
 
+/// Tells a task when the server stops, or is gone.
+#[derive(Clone)]
+struct Stopped(watch::Receiver<Stop>);
+
+impl Stopped {
+    async fn wait(&mut self) {
+        let _ = self.0.wait_for(|stop| *stop != Stop::Never).await;
+    }
+
+    fn get(&self) -> Stop {
+        *self.0.borrow()
+    }
+}
+
 /// Serves until `stop` resolves; then sends every WebSocket away with 1012 and a time to come back, lets HTTP responses
 /// finish, and returns within the limit's `stop_grace`.
 ///
@@ -118,6 +162,9 @@ enum Stop {
 /// The system refuses a thread, or an event loop for it.
 pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Output = ()>) -> io::Result<()> {
     let (workers, stopping) = start(options)?;
+    if let Some(stun) = workers.options.ice.stun.clone() {
+        tokio::spawn(stun.run(Stopped(stopping.subscribe())));
+    }
     let limits = &workers.options.sockets;
     let mut door = Door::new(workers.clone());
     let mut stop = pin!(stop);
@@ -144,7 +191,7 @@ fn start(options: Options) -> io::Result<(Arc<Shared>, watch::Sender<Stop>)> {
     let count = options.workers.clamp(1, WORKERS_MAX);
     let (mailboxes, letters): (Vec<_>, Vec<_>) = (0..count).map(|_| worker::mailbox()).unzip();
     let shared = Arc::new(Shared {
-        config_json: http::config_json(&options.ice_servers),
+        ice: IceConfig::new(options.ice.clone()),
         site: if options.site { site::FILES } else { &[] },
         started: Instant::now(),
         counters: (0..count).map(|_| Counters::default()).collect(),
@@ -152,6 +199,7 @@ fn start(options: Options) -> io::Result<(Arc<Shared>, watch::Sender<Stop>)> {
         options,
     });
     let (stopping, stopped) = watch::channel(Stop::Never);
+    let stopped = Stopped(stopped);
     for (index, letters) in letters.into_iter().enumerate() {
         let (shared, stopped) = (shared.clone(), stopped.clone());
         let runtime = Builder::new_current_thread().enable_all().build()?;

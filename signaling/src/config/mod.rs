@@ -5,15 +5,15 @@
 mod file;
 mod flags;
 mod mistake;
+mod resolve;
 mod value;
 
 use std::ffi::OsString;
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
-use swarmreel_signaling::TrackerLimits;
-use swarmreel_signaling::server::{Options, ServerLimits};
+use swarmreel_signaling::server::Options;
 
 use flags::Flags;
 pub(crate) use flags::LogFormat;
@@ -32,9 +32,22 @@ pub(crate) enum Command {
 pub(crate) struct Config {
     /// `None` is port 8080 of every address.
     pub(crate) listen: Option<String>,
+    pub(crate) stun: StunPort,
     pub(crate) log_level: tracing::Level,
     pub(crate) log_format: LogFormat,
+    /// Without the sockets, which are not open yet.
     pub(crate) options: Options,
+}
+
+/// Where our STUN server listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StunPort {
+    /// Where the server listens over TCP, if that can be had.
+    AsTcp,
+    /// Here.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
 }
 
 /// Reads the arguments (without the program's name), the environment, and the file that they name.
@@ -57,7 +70,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         flags = read(&mut command, &arguments).map_err(|error| sentence(&error, &arguments))?;
     }
     let check_only = flags.check_config;
-    let config = resolve(flags)?;
+    let config = resolve::config(flags)?;
     Ok(if check_only {
         Command::Print("The configuration is good.\n".to_owned())
     } else {
@@ -80,22 +93,11 @@ fn sentence(error: &clap::Error, arguments: &[OsString]) -> String {
     })
 }
 
-fn resolve(flags: Flags) -> Result<Config, String> {
-    let interval = Duration::from_secs(flags.interval);
-    let tracker = TrackerLimits { interval, silence: interval * 2, ..TrackerLimits::default() };
-    let mut sockets = ServerLimits::default().with_open_files();
-    sockets.connections_per_address = flags.max_per_ip;
-    if let Some(most) = flags.max_connections {
-        sockets.connections = sockets.connections.min(most);
-    }
-    let options =
-        Options { tracker, sockets, ice_servers: flags.ice_server, site: !flags.no_site, ..Options::default() };
-    Ok(Config { listen: flags.listen, log_level: flags.log_level, log_format: flags.log_format, options })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+    use swarmreel_signaling::TrackerLimits;
 
     fn parsed(line: &str) -> Result<Command, String> {
         parse(line.split_whitespace().map(OsString::from))
@@ -113,10 +115,10 @@ mod tests {
         let line = "--listen [::1]:80 --ice-server stun:a.example --max-per-ip=9 --ice-server=stuns:b.example:443";
         let Config { listen, options, .. } = config(line);
         assert_eq!(listen.as_deref(), Some("[::1]:80"));
-        assert_eq!(options.ice_servers, ["stun:a.example", "stuns:b.example:443"]);
+        assert_eq!(options.ice.servers, ["stun:a.example", "stuns:b.example:443"]);
         assert_eq!(options.sockets.connections_per_address, 9);
         assert!(options.site);
-        assert_eq!(config("--ice-server stun:a,stun:b").options.ice_servers, ["stun:a", "stun:b"]);
+        assert_eq!(config("--ice-server stun:a,stun:b").options.ice.servers, ["stun:a", "stun:b"]);
         assert_eq!(config("--interval 20 --no-site").options.tracker.silence, Duration::from_secs(40));
         assert!(!config("--no-site").options.site);
         assert_eq!(config("--max-connections 5").options.sockets.connections, 5);
@@ -126,6 +128,18 @@ mod tests {
         assert!(matches!(parsed("--listen :1 --help"), Ok(Command::Print(help)) if help.contains("Usage")));
         assert!(matches!(parsed("-V"), Ok(Command::Print(version)) if version.starts_with("swarmreel-signaling ")));
         assert!(matches!(parsed("--check-config"), Ok(Command::Print(good)) if good == "The configuration is good.\n"));
+    }
+
+    #[test]
+    fn ways_through_nats() {
+        assert_eq!(config("").stun, StunPort::AsTcp);
+        assert_eq!(config("--no-stun").stun, StunPort::Off);
+        assert_eq!(config("--stun-listen [::]:3478").stun, StunPort::At("[::]:3478".parse().unwrap()));
+        assert_eq!(config("--stun-url stun:a.example").options.ice.stun_url.as_deref(), Some("stun:a.example"));
+        assert!(config("").options.ice.turn.is_none());
+        let turn = config("--turn-url turn:a.example,turns:b.example?transport=tcp --turn-secret hush --turn-ttl 60");
+        let turn = format!("{:?}", turn.options.ice.turn.expect("TURN servers"));
+        assert!(turn.contains("turns:b.example?transport=tcp") && turn.contains("60s") && !turn.contains("hush"));
     }
 
     #[test]
@@ -145,7 +159,17 @@ mod tests {
             ("--ice-server stun://stun.example.org", "\"stun://stun.example.org\""),
             ("--ice-server stun:stun.example.org?transport=udp", "\"stun:stun.example.org?transport=udp\""),
             ("--ice-server https://example.org", "\"https://example.org\""),
-            ("--ice-server turn:turn.example.org:3478", "a TURN server needs credentials"),
+            ("--ice-server turn:turn.example.org:3478", "--turn-url takes TURN servers"),
+            ("--stun-listen 8080", "--stun-listen needs ADDRESS:PORT"),
+            ("--stun-url https://a.example", "--stun-url needs a URL like stun:"),
+            ("--no-stun --stun-listen 127.0.0.1:9", "--no-stun and --stun-listen"),
+            ("--turn-url stun:a.example", "--turn-url needs a URL like turn:"),
+            ("--turn-url turn:a.example?transport=sctp --turn-secret x", "sctp"),
+            ("--turn-url turn:a.example", "--turn-url needs a secret"),
+            ("--turn-secret x", "--turn-url names no server"),
+            ("--turn-url turn:a.example --turn-secret x --turn-secret-file y", "exclude each other"),
+            ("--turn-url turn:a.example --turn-secret-file /nowhere/secret", "/nowhere/secret cannot be read: "),
+            ("--turn-ttl 59", "--turn-ttl needs a number of seconds from 60 to 86400"),
             ("--ice-server turns:turn.example.org?transport=tcp", "\"turns:turn.example.org?transport=tcp\""),
             ("--config /nowhere/swarmreel.toml", "/nowhere/swarmreel.toml cannot be read: "),
         ] {

@@ -1,12 +1,10 @@
-//! How many connections there are, in all, of each address and of each worker, and how fast more may come (threat-model
-//! S5, S14, S15).
+//! How many connections there are, in all, of each address and of each worker (threat-model S5, S15).
 //!
 //! Invariant: an address is in the table exactly while it has connections, with their number.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
 
 /// Who is connected.
 pub(super) struct Admission {
@@ -119,31 +117,8 @@ impl Drop for Permit {
     }
 }
 
-/// How many connections may come at once: a token bucket (threat-model S14).
-pub(super) struct Rate {
-    per_second: f64,
-    burst: f64,
-    tokens: f64,
-    at: Instant,
-}
-
-impl Rate {
-    pub(super) fn new(per_second: u32, burst: u32) -> Self {
-        Self { per_second: per_second.into(), burst: burst.into(), tokens: burst.into(), at: Instant::now() }
-    }
-
-    /// Whether one more may come now.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
-        let refill = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
-        (self.tokens, self.at) = ((self.tokens + refill).min(self.burst), now);
-        let granted = self.tokens >= 1.0;
-        self.tokens -= f64::from(u8::from(granted));
-        granted
-    }
-}
-
 /// What is likely one customer of a provider: an IPv4 address, or an IPv6 /64.
-fn household(address: IpAddr) -> IpAddr {
+pub(super) fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         address => address,
@@ -153,7 +128,6 @@ fn household(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn address(text: &str) -> Option<IpAddr> {
         Some(text.parse().unwrap())
@@ -197,14 +171,5 @@ mod tests {
         assert_eq!(permits.iter().map(Permit::worker).collect::<Vec<_>>(), [0, 1, 2, 0, 1, 2]);
         permits.remove(4);
         assert_eq!(admit().worker(), 1);
-    }
-
-    #[test]
-    fn s14_a_burst_then_the_rate() {
-        let mut rate = Rate::new(10, 3);
-        let start = rate.at;
-        assert_eq!([0; 4].map(|_| rate.take(start)), [true, true, true, false]);
-        let later = start + Duration::from_millis(201);
-        assert_eq!([0; 3].map(|_| rate.take(later)), [true, true, false]);
     }
 }

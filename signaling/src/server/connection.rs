@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 
+use hyper::HeaderMap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,16 +18,16 @@ use tokio::task::spawn_local;
 
 use super::admission::{Permit, Refused};
 use super::counters::Count;
-use super::http;
 use super::patience::Patience;
 use super::socket::Socket;
 use super::worker::Present;
+use super::{client_address, http};
 
 /// Who is at the other end of a connection, and what it comes to.
 pub(super) struct Visitor {
     pub(super) worker: Present,
     /// As the socket has it: perhaps a proxy's.
-    pub(super) peer: IpAddr,
+    peer: IpAddr,
     permit: RefCell<Permit>,
     answered: Cell<bool>,
     /// The address of a client whose request became a WebSocket.
@@ -36,6 +37,11 @@ pub(super) struct Visitor {
 impl Visitor {
     pub(super) fn new(worker: Present, peer: IpAddr, permit: Permit) -> Self {
         Self { worker, peer, permit: permit.into(), answered: false.into(), upgraded: None.into() }
+    }
+
+    /// The client's address, by what trusted proxies say.
+    pub(super) fn client(&self, headers: &HeaderMap) -> IpAddr {
+        client_address(self.peer, headers, &self.worker.shared.options.trusted_proxies)
     }
 
     /// Lets the connection go on as a WebSocket, once the response is sent, if its client may have one more.

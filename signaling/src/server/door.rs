@@ -5,7 +5,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use swarmreel::rng::Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,8 +13,9 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::admission::{Admission, Permit, Rate, Refused};
+use super::admission::{Admission, Permit, Refused};
 use super::counters::Count;
+use super::rate::{Buckets, Rate};
 use super::worker::Letter;
 use super::{Shared, is_within};
 
@@ -22,7 +23,8 @@ use super::{Shared, is_within};
 pub(super) struct Door {
     shared: Arc<Shared>,
     admission: Arc<Admission>,
-    rate: Rate,
+    /// One bucket for all.
+    rate: Buckets,
     refusals: Arc<Semaphore>,
     rng: Rng,
 }
@@ -31,18 +33,22 @@ impl Door {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let limits = &shared.options.sockets;
         let admission = Admission::new(limits.connections_per_address, limits.connections, shared.mailboxes.len());
-        let rate = Rate::new(limits.accepts_per_second, limits.accept_burst);
+        let rate = Rate { per_second: limits.accepts_per_second, burst: limits.accept_burst };
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).expect("the system has random bytes");
         let refusals = Arc::new(Semaphore::new(256));
+        let rate = Buckets::new(1, rate);
         Self { shared, admission: admission.into(), rate, refusals, rng: Rng::new(seed) }
     }
 
     /// Takes in an accepted connection. Waits while its worker has too many letters to open: others wait in the kernel.
     pub(super) async fn admit(&mut self, stream: TcpStream, from: IpAddr) {
         let address = Some(from).filter(|from| !is_within(*from, &self.shared.options.trusted_proxies));
-        let admitted =
-            if self.rate.take(Instant::now()) { Permit::of(&self.admission, address) } else { Err(Refused::Rate) };
+        let admitted = if self.rate.take(self.shared.now(), ()) {
+            Permit::of(&self.admission, address)
+        } else {
+            Err(Refused::Rate)
+        };
         match admitted {
             Ok(permit) => {
                 // Without it, small messages wait for the acknowledgement of the last one.

@@ -8,7 +8,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::connection::Visitor;
-use super::{client_address, site};
+use super::site;
 use crate::websocket::{self, Upgrade};
 
 pub(super) type Page = Response<Full<Bytes>>;
@@ -47,12 +47,6 @@ pub(super) async fn respond(request: &Request<Incoming>, visitor: &Visitor) -> P
     page
 }
 
-/// The body of `/config.json`: what the page passes to `RTCPeerConnection`.
-pub(super) fn config_json(ice_servers: &[String]) -> String {
-    let servers: Vec<_> = ice_servers.iter().map(|url| serde_json::json!({ "urls": url })).collect();
-    serde_json::json!({ "iceServers": servers }).to_string()
-}
-
 async fn plain(request: &Request<Incoming>, visitor: &Visitor) -> Page {
     let shared = &visitor.worker.shared;
     if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -63,7 +57,10 @@ async fn plain(request: &Request<Incoming>, visitor: &Visitor) -> Page {
     match request.uri().path() {
         "/health" => text(StatusCode::OK, "ok\n"),
         "/stats.json" => json(visitor.worker.stats_json().await),
-        "/config.json" => json(shared.config_json.clone()),
+        "/config.json" => match shared.ice.body(visitor.client(request.headers())) {
+            Some(body) => json(body),
+            None => later(StatusCode::TOO_MANY_REQUESTS, "This address asks too often.\n", "1"),
+        },
         path => match site::find(shared.site, path) {
             Some(file) => site::respond(file, request.headers()),
             None => text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
@@ -73,16 +70,11 @@ async fn plain(request: &Request<Incoming>, visitor: &Visitor) -> Page {
 
 /// Lets the client in as a WebSocket, if it may have one more and the server stays.
 fn upgrade(request: &Request<Incoming>, visitor: &Visitor, accept: String) -> Page {
-    let retry_after = |mut page: Page, seconds: &'static str| {
-        page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
-        page
-    };
     if visitor.worker.is_stopping() {
-        return retry_after(text(StatusCode::SERVICE_UNAVAILABLE, "The server stops.\n"), "5");
+        return later(StatusCode::SERVICE_UNAVAILABLE, "The server stops.\n", "5");
     }
-    let trusted = &visitor.worker.shared.options.trusted_proxies;
-    if visitor.upgrade(client_address(visitor.peer, request.headers(), trusted)).is_err() {
-        return retry_after(text(StatusCode::TOO_MANY_REQUESTS, "Too many connections of this address.\n"), "30");
+    if visitor.upgrade(visitor.client(request.headers())).is_err() {
+        return later(StatusCode::TOO_MANY_REQUESTS, "This address has too many connections.\n", "30");
     }
     let mut page = Page::default();
     *page.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -90,6 +82,13 @@ fn upgrade(request: &Request<Incoming>, visitor: &Visitor, accept: String) -> Pa
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, HeaderValue::try_from(accept).expect("base64 is a header value"));
+    page
+}
+
+/// A refusal, with the seconds after which the client may try again.
+fn later(status: StatusCode, words: &'static str, seconds: &'static str) -> Page {
+    let mut page = text(status, words);
+    page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
     page
 }
 

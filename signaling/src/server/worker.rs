@@ -15,7 +15,7 @@ use std::time::Duration;
 use swarmreel::time::Moment;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
@@ -23,7 +23,7 @@ use super::admission::Permit;
 use super::connection::{Visitor, converse};
 use super::counters::Count;
 use super::exchange::{Exchange, Parcel};
-use super::{Shared, Stop};
+use super::{Shared, Stop, Stopped};
 use crate::Stats;
 
 /// Letters that wait for a worker; the sender of more waits.
@@ -43,8 +43,10 @@ pub(super) enum Letter {
     /// Another worker has something for this one's connections or swarms.
     Parcels(Vec<Parcel>),
     /// To be done between two messages.
-    Errand(Box<dyn FnOnce(&mut Exchange, Moment) + Send>),
+    Errand(Errand),
 }
+
+type Errand = Box<dyn FnOnce(&mut Exchange, Moment) + Send>;
 
 pub(super) fn mailbox() -> (mpsc::Sender<Letter>, mpsc::Receiver<Letter>) {
     mpsc::channel(LETTERS_MAX)
@@ -59,13 +61,12 @@ pub(super) struct Worker {
     /// Connections of any kind.
     live: Cell<usize>,
     stats: RefCell<Option<(Instant, String)>>,
-    stop: watch::Receiver<Stop>,
+    stopped: Stopped,
 }
 
 impl Worker {
-    /// The time, as all workers count it.
     pub(super) fn now(&self) -> Moment {
-        Moment(0) + self.shared.started.elapsed()
+        self.shared.now()
     }
 
     pub(super) fn exchange(&self) -> RefMut<'_, Exchange> {
@@ -79,11 +80,11 @@ impl Worker {
 
     /// Resolves once the server stops.
     pub(super) async fn stopping(&self) {
-        let _ = self.stop.clone().wait_for(|stop| *stop != Stop::Never).await;
+        self.stopped.clone().wait().await;
     }
 
     pub(super) fn is_stopping(&self) -> bool {
-        *self.stop.borrow() != Stop::Never
+        self.stopped.get() != Stop::Never
     }
 
     /// `/stats.json` of all workers together, about a second old at most.
@@ -155,12 +156,12 @@ pub(super) fn run(
     shared: Arc<Shared>,
     index: usize,
     mailbox: mpsc::Receiver<Letter>,
-    stop: watch::Receiver<Stop>,
+    stopped: Stopped,
 ) {
     let exchange = RefCell::new(Exchange::new(index, shared.clone()));
     let buffer = RefCell::new(vec![0; BUFFER_BYTES].into());
     let (live, stats) = (Cell::new(0), RefCell::default());
-    let worker = Rc::new(Worker { shared, index, exchange, buffer, live, stats, stop });
+    let worker = Rc::new(Worker { shared, index, exchange, buffer, live, stats, stopped });
     let tasks = LocalSet::new();
     runtime.block_on(tasks.run_until(work(worker, mailbox)));
 }
@@ -220,7 +221,7 @@ async fn tick(worker: Rc<Worker>) {
 /// once (threat-model S14); then waits until all connections are closed.
 async fn drain(worker: &Worker) {
     // Without the server's task there is nobody to drain for.
-    let Stop::Drain { spread } = *worker.stop.borrow() else { return };
+    let Stop::Drain { spread } = worker.stopped.get() else { return };
     let conns = worker.exchange().conns();
     for some in conns.chunks(conns.len().div_ceil(DRAIN_STEPS).max(1)) {
         some.iter().for_each(|&conn| worker.exchange().send_away(worker.now(), conn, spread));

@@ -24,6 +24,9 @@ pub enum Event<'a> {
     Close(Option<u16>),
 }
 
+/// A head and its payload.
+type Frame<'a> = (Head, Cow<'a, [u8]>);
+
 /// One client's incoming stream.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -65,11 +68,7 @@ impl Decoder {
     }
 
     /// The next whole frame, its payload unmasked.
-    fn frame<'b>(
-        &mut self,
-        limits: &Limits,
-        bytes: &mut &'b mut [u8],
-    ) -> Result<Option<(Head, Cow<'b, [u8]>)>, Violation> {
+    fn frame<'b>(&mut self, limits: &Limits, bytes: &mut &'b mut [u8]) -> Result<Option<Frame<'b>>, Violation> {
         if self.frame.is_empty()
             && let Parsed::Whole(head) = self.head(limits, bytes)?
             && head.frame_bytes() <= bytes.len()

@@ -21,8 +21,8 @@ fn read(stream: &[u8], cut: usize) -> (Vec<String>, Result<usize, Violation>) {
     let mut decoder = Decoder::default();
     let mut said = Vec::new();
     for piece in stream.chunks(cut) {
-        let (mut bytes, mut piece) = (piece.to_vec(), &mut [][..]);
-        std::mem::swap(&mut piece, &mut &mut bytes[..]);
+        let mut bytes = piece.to_vec();
+        let mut piece = &mut bytes[..];
         loop {
             match decoder.next(&LIMITS, Moment(0), &mut piece) {
                 Ok(Some(Event::Message(text))) => said.push(text.into_owned()),
