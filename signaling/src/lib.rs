@@ -4,6 +4,7 @@
 //! the feature `server` (the default) the module `server` wraps it in tokio, and the binary wraps that in flags.
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 #[cfg(feature = "server")]
 pub mod server;
 mod tracker;
