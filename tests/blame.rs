@@ -10,6 +10,7 @@ use swarmreel::metainfo::{Builder, BuilderOptions, Metainfo};
 use swarmreel::output::{Action, Event, Output};
 use swarmreel::time::Moment;
 use swarmreel::torrent::{Seedling, Torrent};
+use swarmreel::tracker::sdp::AddressHint;
 use swarmreel::wire::extension::{self, ExtendedHandshake};
 use swarmreel::wire::{Decoder, Handshake, Message, Request};
 
@@ -96,9 +97,15 @@ impl<'a> World<'a> {
 
     /// The same, with room for so many requests: few, and the blocks of a piece come from many.
     fn join_with(&mut self, name: u8, lies: u64, queue: u32) -> LinkId {
+        self.join_from(None, name, lies, queue)
+    }
+
+    /// The same, from an address that ends so.
+    fn join_from(&mut self, at: Option<u8>, name: u8, lies: u64, queue: u32) -> LinkId {
         self.links += 1;
         let (link, id) = (LinkId(self.links), PeerId([name; 20]));
-        self.torrent.open(self.now, link, true, None, 65_536);
+        let address = at.map(|last| AddressHint::of([203, 0, 113, last].into()));
+        self.torrent.open(self.now, link, true, address, 65_536);
         self.peers.insert(link, Peer { id, decoder: Decoder::new(), queue: VecDeque::new(), lies });
         let info_hash = self.torrent.info_hash();
         let hello = Handshake { info_hash, peer_id: id, extensions: true, fast: true };
@@ -303,10 +310,11 @@ fn seek_storms_and_comings_and_goings_get_no_honest_peer_banned() {
 fn a_liar_that_leaves_before_the_proof_is_not_let_in_again() {
     let content = content();
     let metainfo = metainfo(&content);
+    let mut met = 0;
     for seed in 0..100 {
         let mut world = World::new(seed, &content, &metainfo);
-        world.join(11, 0);
-        let liar = world.join(66, 100);
+        HONEST.iter().for_each(|name| _ = world.join_with(*name, 0, 2));
+        let liar = world.join_with(66, 100, 1);
         let mut gone = false;
         world.run(|world| {
             if !gone && world.bad_pieces > 0 && world.peers.contains_key(&liar) {
@@ -316,10 +324,38 @@ fn a_liar_that_leaves_before_the_proof_is_not_let_in_again() {
         });
         assert!(world.torrent.is_complete(), "seed {seed}");
         if gone {
+            met += 1;
             let again = world.join(66, 100);
             assert!(!world.peers.contains_key(&again), "seed {seed}: it was caught lying before");
         }
     }
+    assert!(met > 50, "it leaves before the proof in most runs, not in {met} only");
+}
+
+#[test]
+fn who_lies_under_another_one_s_id_gets_only_itself_banned() {
+    let content = content();
+    let metainfo = metainfo(&content);
+    let mut met = 0;
+    for seed in 0..100 {
+        let mut world = World::new(seed, &content, &metainfo);
+        HONEST.iter().for_each(|name| _ = world.join_from(Some(*name), *name, 0, 2));
+        let copycat = world.join_from(Some(2), 66, 100, 1);
+        let mut owner = None;
+        world.run(|world| {
+            if owner.is_none() && world.bad_pieces > 0 && world.peers.contains_key(&copycat) {
+                world.leave(copycat);
+                owner = Some(world.join_from(Some(3), 66, 0, 2));
+            }
+        });
+        assert!(world.torrent.is_complete(), "seed {seed}");
+        let Some(owner) = owner else { continue };
+        met += 1;
+        assert!(world.peers.contains_key(&owner), "seed {seed}: the id's owner has done nothing");
+        let again = world.join_from(Some(2), 66, 100, 1);
+        assert!(!world.peers.contains_key(&again), "seed {seed}: its copycat was caught lying");
+    }
+    assert!(met > 50, "the owner comes in most runs, not in {met} only");
 }
 
 #[test]

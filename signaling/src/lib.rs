@@ -9,4 +9,4 @@ pub mod cluster;
 pub mod server;
 mod tracker;
 
-pub use tracker::{ConnId, Output, Stats, Tracker, TrackerLimits};
+pub use tracker::{Access, ConnId, InfoHashes, Output, Stats, Tracker, TrackerLimits};

@@ -1,31 +1,28 @@
-//! `swarmreel-signaling`: flags, the listening port, and signals around [`server::serve`].
+//! `swarmreel-signaling`: configuration, the listening port, and signals around [`server::serve`].
 //!
-//! Exit codes: 0 after a clean stop, 2 for a bad flag or a port that cannot be had; each with one sentence on stderr.
+//! Exit codes: 0 after a clean stop, 2 for a bad option or a port that cannot be had; each with one sentence on stderr.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its user")]
 
-mod arguments;
+mod config;
+mod log;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
-use swarmreel_signaling::server::{self, Options, ServerLimits};
+use swarmreel_signaling::server;
 use tokio::net::TcpListener;
 
-use arguments::{Command, Serve};
+use config::{Command, Config};
 
 fn main() -> ExitCode {
-    let outcome = match arguments::parse(std::env::args().skip(1)) {
-        Ok(Command::Help) => {
-            print!("{}", arguments::HELP);
+    let outcome = match config::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Print(words)) => {
+            print!("{words}");
             Ok(())
         }
-        Ok(Command::Version) => {
-            println!("swarmreel-signaling {}", env!("CARGO_PKG_VERSION"));
-            Ok(())
-        }
-        Ok(Command::Serve(serve)) => run(serve),
+        Ok(Command::Serve(config)) => run(*config),
         Err(sentence) => Err(sentence),
     };
     match outcome {
@@ -38,18 +35,16 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(serve: Serve) -> Result<(), String> {
+async fn run(config: Config) -> Result<(), String> {
     // Before the port is open, so that a signal is never missed once somebody can know of us.
     let stop = stop_signal().map_err(|error| format!("Signals cannot be received: {error}."))?;
-    let listener = listen(serve.listen.as_deref()).await?;
+    let listener = listen(config.listen.as_deref()).await?;
     let address = listener.local_addr().map_err(|error| format!("The listening address is unknown: {error}."))?;
+    log::start(config.log_level, config.log_format);
     println!("Swarmreel is at {}", url(address));
-    let mut sockets = ServerLimits::default().with_open_files();
-    if let Some(max) = serve.max_per_ip {
-        sockets.connections_per_address = max;
-    }
-    let options = Options { sockets, ice_servers: serve.ice_servers, ..Options::default() };
-    server::serve(listener, options, stop).await;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), port = address.port(), "serving");
+    server::serve(listener, config.options, stop).await;
+    tracing::info!("stopped");
     Ok(())
 }
 

@@ -3,15 +3,22 @@
 //! It moves text between sockets and the [`Tracker`](crate::Tracker) and makes no decision about swarms. Invariant:
 //! every connection holds a permit of its address, from before its first byte is read until its socket is closed.
 
+#[allow(dead_code, reason = "the workers take it up next")]
+mod access;
 mod admission;
 mod http;
 mod hub;
 mod limits;
 mod meter;
+#[allow(dead_code, reason = "the workers take it up next")]
+pub mod origin;
 mod outbox;
 mod patience;
+mod proxy;
 mod site;
 mod socket;
+#[allow(dead_code, reason = "the workers take it up next")]
+mod tls;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -29,13 +36,16 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::TrackerLimits;
+pub use access::{AccessError, AccessList, ListKind};
 use admission::{Admission, Permit, Refused};
 use hub::Hub;
 pub use limits::ServerLimits;
 use patience::Patience;
+pub use proxy::{client_address, is_within};
+pub use tls::{Tls, TlsError};
 
 /// What to serve.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The tracker's numbers.
     pub tracker: TrackerLimits,
@@ -43,6 +53,19 @@ pub struct Options {
     pub sockets: ServerLimits,
     /// URLs of ICE servers, for the page (`/config.json`).
     pub ice_servers: Vec<String>,
+    /// Whether the site is served, or only the tracker and the operator's pages.
+    pub site: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            tracker: TrackerLimits::default(),
+            sockets: ServerLimits::default(),
+            ice_servers: Vec::new(),
+            site: true,
+        }
+    }
 }
 
 /// What all connections share.
@@ -50,6 +73,8 @@ struct Shared {
     hub: Hub,
     limits: ServerLimits,
     config_json: String,
+    /// The files of the site that are served: all or none.
+    site: &'static [site::File],
 }
 
 /// Tells a task when the server stops; the server waits until all are dropped.
@@ -70,6 +95,7 @@ pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Ou
         hub: Hub::new(options.tracker, &limits),
         config_json: http::config_json(&options.ice_servers),
         limits: limits.clone(),
+        site: if options.site { site::FILES } else { &[] },
     });
     let admission = Arc::new(Admission::new(limits.connections_per_address, limits.connections));
     let (stopping, stopped) = watch::channel(false);

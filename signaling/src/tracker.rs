@@ -4,6 +4,7 @@
 //! [`Tracker::check`]: a (torrent, peer id) is bound to one open connection until that leaves or closes; every swarm has
 //! a peer; an answer passes only for an offer that was relayed to the answerer, once.
 
+mod access;
 mod allowance;
 mod connection;
 mod limits;
@@ -18,6 +19,7 @@ use swarmreel::rng::Rng;
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::{Action, Announce, Answer, ClientMessage, Event, ServerMessage, Tally};
 
+pub use access::{Access, InfoHashes};
 use allowance::Grant;
 use connection::{Connection, Membership};
 pub use limits::TrackerLimits;

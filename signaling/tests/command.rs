@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,7 +21,11 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 
 /// A running server and the port it prints.
 fn start(arguments: &[&str]) -> (Child, u16, BufReader<ChildStdout>) {
-    let mut child = command(arguments).spawn().expect("the binary runs");
+    started(&mut command(arguments))
+}
+
+fn started(command: &mut Command) -> (Child, u16, BufReader<ChildStdout>) {
+    let mut child = command.spawn().expect("the binary runs");
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
@@ -28,14 +33,19 @@ fn start(arguments: &[&str]) -> (Child, u16, BufReader<ChildStdout>) {
     (child, port.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap(), output)
 }
 
+fn get(port: u16, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    page
+}
+
 #[test]
 fn signals_end_it_cleanly() {
     for signal in [Signal::TERM, Signal::INT] {
         let (mut child, port, mut output) = start(&["--listen", "127.0.0.1:0", "--ice-server=stun:127.0.0.1"]);
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.write_all(b"GET /config.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-        let mut page = String::new();
-        stream.read_to_string(&mut page).unwrap();
+        let page = get(port, "/config.json");
         assert!(page.ends_with(r#"{"iceServers":[{"urls":"stun:127.0.0.1"}]}"#), "{page}");
 
         kill_process(Pid::from_child(&child), signal).unwrap();
@@ -43,7 +53,8 @@ fn signals_end_it_cleanly() {
         let (mut rest, mut errors) = (String::new(), String::new());
         output.read_to_string(&mut rest).unwrap();
         child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-        assert_eq!((rest.as_str(), errors.as_str()), ("", ""));
+        assert_eq!(rest, "");
+        assert!(errors.lines().all(|line| line.contains(" INFO ")) && errors.ends_with("stopped\n"), "{errors}");
     }
 }
 
@@ -69,8 +80,94 @@ fn mistakes_are_one_sentence() {
 fn help_names_every_option() {
     let (code, output, error) = run(&["--help"]);
     assert_eq!((code, error.as_str()), (Some(0), ""));
-    for option in ["--listen", "--ice-server", "--max-per-ip", "--version", "--help"] {
+    for option in ["--listen", "--ice-server", "--max-per-ip", "--config", "--version", "--help"] {
         assert!(output.contains(option), "{option}");
     }
     assert_eq!(run(&["--version"]).1, concat!("swarmreel-signaling ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+/// A file in a folder of its own, which goes with it.
+struct TempFile(PathBuf);
+
+impl TempFile {
+    fn new(name: &str, text: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("swarmreel-command-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), text).unwrap();
+        Self(folder.join(name))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(self.0.parent().unwrap());
+    }
+}
+
+/// What `/config.json` and the limits come to shows who wins.
+#[test]
+fn a_flag_goes_before_a_variable_and_that_before_the_file() {
+    let file = TempFile::new("order.toml", "listen = \"127.0.0.1:0\"\nice-server = [\"stun:file\", \"stun:too\"]\n");
+    let variable = ("SWARMREEL_ICE_SERVER", "stun:variable,stun:comma");
+    for (flag, variable, expected) in [
+        (None, None, "stun:file stun:too"),
+        (None, Some(variable), "stun:variable stun:comma"),
+        (Some("--ice-server=stun:flag"), Some(variable), "stun:flag"),
+    ] {
+        let mut command = command(&["--config", file.path()]);
+        command.args(flag).envs(variable);
+        let (mut child, port, _output) = started(&mut command);
+        let page = get(port, "/config.json");
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        child.wait().unwrap();
+        let urls: Vec<_> = page.split('"').filter(|word| word.starts_with("stun:")).collect();
+        assert_eq!(urls.join(" "), expected, "{page}");
+    }
+}
+
+#[test]
+fn mistakes_in_the_file_are_named_with_its_line() {
+    for (text, sentence) in [
+        ("listen = 1\nmax-per-ip = 0\n", "line 2: max-per-ip needs a number from 1 up, not \"0\"."),
+        ("# words\n\nmax_per_ip = 1\n", "line 3: there is no option \"max_per_ip\"."),
+        ("config = \"x\"", "line 1: there is no option \"config\"."),
+        ("max-per-ip = [1, 2]", "line 1: max-per-ip needs one value."),
+        ("[listen]\nport = 1", "line 1: listen needs a value or a list of values."),
+        (
+            "ice-server = [\"stun:a\", \"http:b\"]",
+            "line 1: ice-server needs a URL like stun:stun.example.org:3478, not",
+        ),
+        ("no-site = \"perhaps\"", "line 1: no-site needs true or false."),
+        ("no-site = true\nno-site = true", "line 2: duplicate key"),
+        ("listen = ", "line 1: "),
+    ] {
+        let file = TempFile::new("bad.toml", text);
+        let (code, output, error) = run(&["--check-config", "--config", file.path()]);
+        assert_eq!((code, output.as_str()), (Some(2), ""), "{text}");
+        let expected = format!("{}, {sentence}", file.path());
+        assert!(error.starts_with(&expected) && error.lines().count() == 1, "{text}: {error}");
+    }
+    let good = TempFile::new("good.toml", "max-per-ip = 7\nno-site = true\nlog-format = \"json\"\n");
+    let expected = (Some(0), "The configuration is good.\n".to_owned(), String::new());
+    assert_eq!(run(&["--check-config", "--config", good.path()]), expected);
+}
+
+#[test]
+fn a_mistake_in_a_variable_names_it() {
+    let Output { status, stderr, .. } = command(&[]).env("SWARMREEL_MAX_PER_IP", "0").output().unwrap();
+    let sentence = "SWARMREEL_MAX_PER_IP needs a number from 1 up, not \"0\".\n";
+    assert_eq!((status.code(), String::from_utf8(stderr).unwrap().as_str()), (Some(2), sentence));
+}
+
+#[test]
+fn without_the_site_there_are_only_the_pages() {
+    let (mut child, port, _output) = start(&["--listen", "127.0.0.1:0", "--no-site"]);
+    let pages = ["/", "/health"].map(|path| get(port, path)[9..12].to_owned());
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    child.wait().unwrap();
+    assert_eq!(pages, ["404", "200"]);
 }

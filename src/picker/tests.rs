@@ -55,7 +55,7 @@ impl Case {
     }
 
     /// Nothing else is wanted.
-    fn only(mut self) -> Self {
+    fn without_rest(mut self) -> Self {
         self.wishes.rest = false;
         self
     }
@@ -135,8 +135,8 @@ fn only_what_we_lack_and_the_peer_has() {
 fn urgent_before_soon_before_ahead_before_rest() {
     case(".......").counts("1111110").urgent(&[4]).soon(1..3).check("1111111", 7, "4.0 4.1 1.0 1.1 2.0 2.1 6.0");
     case(".......").urgent(&[4, 2]).soon(1..2).check("1111111", 5, "4.0 4.1 2.0 2.1 1.0");
-    case(".......").soon(2..3).ahead(5..6).only().check("1111111", 9, "2.0 2.1 5.0 5.1");
-    case("......").urgent(&[1]).soon(1..3).ahead(0..4).counts("100000").only().check(
+    case(".......").soon(2..3).ahead(5..6).without_rest().check("1111111", 9, "2.0 2.1 5.0 5.1");
+    case("......").urgent(&[1]).soon(1..3).ahead(0..4).counts("100000").without_rest().check(
         "110111",
         9,
         "1.0 1.1 3.0 3.1 0.0 0.1",
@@ -145,8 +145,8 @@ fn urgent_before_soon_before_ahead_before_rest() {
 
 #[test]
 fn near_the_player_in_order_and_further_on_the_rarest_first() {
-    case("....").counts("3210").soon(0..4).only().check("1111", 4, "0.0 0.1 1.0 1.1");
-    case("....").counts("3210").ahead(0..4).only().check("1111", 4, "3.0 3.1 2.0 2.1");
+    case("....").counts("3210").soon(0..4).without_rest().check("1111", 4, "0.0 0.1 1.0 1.1");
+    case("....").counts("3210").ahead(0..4).without_rest().check("1111", 4, "3.0 3.1 2.0 2.1");
 }
 
 #[test]
@@ -192,19 +192,20 @@ fn an_urgent_block_that_is_late_is_asked_of_a_second_link_only() {
 
 #[test]
 fn the_slower_a_link_the_sooner_its_urgent_blocks_are_asked_of_another() {
-    let urgent = |slow, at| case("..").urgent(&[0]).asked(2, &[(0, 0), (0, 1)], at).pace(1, 100).pace(2, slow).only();
+    let urgent =
+        |slow, at| case("..").urgent(&[0]).asked(2, &[(0, 0), (0, 1)], at).pace(1, 100).pace(2, slow).without_rest();
     urgent(5000, NOW).check("11", 3, "0.0 0.1");
     urgent(290, NOW).check("11", 3, "");
     // Most of its time has passed.
     urgent(500, earlier(300)).check("11", 3, "");
     // Nothing is stolen by one who is not known to be faster.
-    case("..").urgent(&[0]).asked(2, &[(0, 0)], NOW).pace(2, 9000).only().check("11", 3, "0.1");
-    case("..").urgent(&[0]).asked(2, &[(0, 0)], NOW).pace(2, 100).pace(1, 9000).only().check("11", 3, "0.1");
+    case("..").urgent(&[0]).asked(2, &[(0, 0)], NOW).pace(2, 9000).without_rest().check("11", 3, "0.1");
+    case("..").urgent(&[0]).asked(2, &[(0, 0)], NOW).pace(2, 100).pace(1, 9000).without_rest().check("11", 3, "0.1");
 }
 
 #[test]
 fn who_delivers_nothing_holds_nothing_up() {
-    let urgent = |at| case("..").urgent(&[0]).asked(2, &[(0, 0)], at).asked(3, &[(0, 0)], at).only();
+    let urgent = |at| case("..").urgent(&[0]).asked(2, &[(0, 0)], at).asked(3, &[(0, 0)], at).without_rest();
     urgent(NOW).check("11", 3, "0.1");
     // A third is asked when both are twice as late.
     urgent(earlier(1500)).check("11", 3, "0.1");
@@ -218,7 +219,7 @@ fn who_delivers_nothing_holds_nothing_up() {
 
 #[test]
 fn a_block_is_late_when_it_takes_half_as_much_again_as_it_should() {
-    let urgent = |at| case("..").urgent(&[0]).asked(2, &[(0, 0)], at).pace(2, 4000).only();
+    let urgent = |at| case("..").urgent(&[0]).asked(2, &[(0, 0)], at).pace(2, 4000).without_rest();
     urgent(earlier(5000)).check("11", 3, "0.1");
     urgent(earlier(6500)).check("11", 3, "0.1 0.0");
 }
@@ -237,8 +238,8 @@ fn the_endgame_begins_when_nothing_is_free() {
     case("#.").asked(2, &[(1, 0), (1, 1)], early).check("11", 3, "1.0 1.1");
     case("#.").asked(2, &[(1, 0), (1, 1)], NOW).check("11", 3, "");
     case("#.").asked(2, &[(1, 0), (1, 1)], NOW).pace(1, 50).pace(2, 900).check("11", 3, "1.0 1.1");
-    case("#.").asked(2, &[(1, 0), (1, 1)], early).only().check("11", 3, "");
-    case("#.").asked(2, &[(1, 0), (1, 1)], early).ahead(1..2).only().check("11", 3, "1.0 1.1");
+    case("#.").asked(2, &[(1, 0), (1, 1)], early).without_rest().check("11", 3, "");
+    case("#.").asked(2, &[(1, 0), (1, 1)], early).ahead(1..2).without_rest().check("11", 3, "1.0 1.1");
 }
 
 #[test]

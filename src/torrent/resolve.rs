@@ -1,7 +1,8 @@
 //! From an info hash to the metadata: fetched from many peers at once, and trusted only when its hash is right (BEP 9).
 //!
-//! Invariant: memory grows with blocks received, up to a bound, never with a size that somebody claims; a lie costs time, never the
-//! metadata: after a failed hash, the dictionary is taken whole from one peer at a time, which the next failure names.
+//! Invariant: memory grows with blocks received, up to a bound, never with a size that somebody claims; a lie costs time,
+//! never the metadata: after a failed hash, the dictionary is taken whole from one peer at a time, which the next failure
+//! names.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,6 +2,7 @@
 //! §3.11).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use swarmreel::engine::{Input, Limits, Source};
 use swarmreel::ids::{InfoHash, LinkId, PeerId};
@@ -197,4 +198,25 @@ fn of_a_glare_with_webtorrent_the_connection_survives_that_it_answered() {
     desk.wait(Limits::default().connect_timeout);
     assert!(desk.live.contains(&link) && !desk.live.contains(&given_up));
     assert_eq!(desk.left, [""; 0]);
+}
+
+#[test]
+fn of_two_links_that_a_swarmreel_offered_the_newer_is_closed_if_it_does_not_and_a_third_is_refused() {
+    let mut desk = Desk::new(1);
+    desk.add(Source::Text(HASH.to_hex()), &URLS);
+    let sockets = URLS.map(|url| desk.socket(url));
+    let handshake =
+        Handshake { info_hash: HASH, peer_id: PeerId(*b"-SR0100-abcdefghijkl"), extensions: false, fast: true };
+    // Under another id at each tracker, so that only the handshakes tell that they are one.
+    let links = [0, 1, 2].map(|at: u8| {
+        desk.offered(sockets[usize::from(at) % 2], HASH, PeerId([at; 20]), sdp(u32::from(at), &public(1)));
+        desk.given.last().expect("each is answered").0
+    });
+    for link in links {
+        desk.tell(Input::LinkOpened { link, message_max: 65_536 });
+        desk.says(link, &Message::Handshake(handshake));
+    }
+    assert_eq!(links.map(|link| desk.live.contains(&link)), [true, true, false]);
+    desk.wait(Limits::default().duplicate_patience + Duration::from_secs(1));
+    assert_eq!(links.map(|link| desk.live.contains(&link)), [true, false, false]);
 }

@@ -99,6 +99,17 @@ fn a_link_is_judged_by_its_handshake_whatever_the_tracker_says() {
 }
 
 #[test]
+fn a_channel_that_takes_hardly_anything_is_of_no_use() {
+    for (message_max, stays) in [(1023, false), (1024, true)] {
+        let (mut desk, socket, offer_id) = leecher();
+        answer(&mut desk, socket, stranger(1), offer_id);
+        let (link, _) = desk.given[0].clone();
+        desk.tell(Input::LinkOpened { link, message_max });
+        assert_eq!(desk.live.contains(&link), stays, "{message_max} bytes a message");
+    }
+}
+
+#[test]
 fn a_stranger_s_text_never_reaches_the_browser() {
     let (mut desk, socket, _) = leecher();
     let good = sdp(1, HOST);

@@ -59,7 +59,7 @@ fn plain(request: &Request<Incoming>, guest: &Guest) -> Page {
         "/health" => text(StatusCode::OK, "ok\n"),
         "/stats.json" => json(guest.shared.hub.stats_json()),
         "/config.json" => json(guest.shared.config_json.clone()),
-        path => match site::find(site::FILES, path) {
+        path => match site::find(guest.shared.site, path) {
             Some(file) => site::respond(file, request.headers()),
             None => text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
         },

@@ -21,14 +21,14 @@ pub struct Address {
 /// Something that connects.
 pub(super) enum Server {
     Single(Client),
-    Cluster(ClusterClientBuilder),
+    Cluster(Box<ClusterClientBuilder>),
 }
 
 impl Address {
     pub(super) fn server(&self) -> RedisResult<Server> {
         if self.cluster {
             let builder = ClusterClientBuilder::new(self.servers.clone());
-            return Ok(Server::Cluster(builder.use_protocol(ProtocolVersion::RESP3)));
+            return Ok(Server::Cluster(Box::new(builder.use_protocol(ProtocolVersion::RESP3))));
         }
         Client::open(self.servers[0].clone()).map(Server::Single)
     }

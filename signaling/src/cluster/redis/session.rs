@@ -42,7 +42,9 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
         let (sender, pushes) = mpsc::channel(shared.options.limits.inbox_messages);
         let stats = shared.stats.clone();
         let push = move |push: PushInfo| {
-            sender.try_send(push).inspect_err(|_| drop(stats.lost.fetch_add(1, Ordering::Relaxed)))
+            sender.try_send(push).inspect_err(|_| {
+                stats.lost.fetch_add(1, Ordering::Relaxed);
+            })
         };
         let mut connection = Connection::open(&shared, push).await?;
         let channel = shared.names.channel(shared.node);
@@ -167,7 +169,9 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
                     stats.received.fetch_add(1, Ordering::Relaxed);
                     (self.shared.deliver)(Input::Received(envelope));
                 }
-                Err(_) => drop(stats.malformed.fetch_add(1, Ordering::Relaxed)),
+                Err(_) => {
+                    stats.malformed.fetch_add(1, Ordering::Relaxed);
+                }
             },
             // A Redis Cluster's connection makes new ones by itself.
             (PushKind::Disconnection, _) if matches!(self.connection, Connection::Single(_)) => {

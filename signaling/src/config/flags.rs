@@ -1,0 +1,97 @@
+//! What can be set, with its default and its words in `--help`.
+//!
+//! Invariant: an option is declared here once. The flag `--max-per-ip`, the variable `SWARMREEL_MAX_PER_IP` and the
+//! line `max-per-ip = 64` of the file are the same option, by construction.
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser, ValueEnum};
+use swarmreel_signaling::TrackerLimits;
+use swarmreel_signaling::server::ServerLimits;
+
+use super::value;
+
+/// A WebTorrent tracker and the Swarmreel site on one port.
+#[derive(Debug, Parser)]
+#[command(
+    name = "swarmreel-signaling",
+    version,
+    override_usage = "swarmreel-signaling [OPTIONS]",
+    args_override_self = true,
+    after_help = AFTER_HELP
+)]
+pub(super) struct Flags {
+    /// Where to listen; port 0 picks a free one [default: port 8080 of every address]
+    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Serving")]
+    pub(super) listen: Option<String>,
+    /// Only the tracker and the operator's pages, not the site
+    #[arg(long, value_parser = value::truth, help_heading = "Serving")]
+    pub(super) no_site: bool,
+
+    /// Connections of one IPv4 address or one IPv6 /64
+    #[arg(long, value_name = "N", value_parser = value::count, default_value_t = ServerLimits::default().connections_per_address, help_heading = "Limits")]
+    pub(super) max_per_ip: usize,
+    /// Connections in all [default: 95 % of the open files that the system allows]
+    #[arg(long, value_name = "N", value_parser = value::count, help_heading = "Limits")]
+    pub(super) max_connections: Option<usize>,
+    /// Asked of clients between two announces, from 10 to 3600; a peer that is silent for two of them is gone
+    #[arg(long, value_name = "SECONDS", value_parser = value::interval, default_value_t = TrackerLimits::default().interval.as_secs(), help_heading = "Limits")]
+    pub(super) interval: u64,
+
+    /// A STUN server for the page to use, like stun:stun.example.org:3478
+    #[arg(long, value_name = "URL", value_parser = value::ice_server, value_delimiter = ',', help_heading = "NAT traversal")]
+    pub(super) ice_server: Vec<String>,
+
+    /// The least that is logged: error, warn, info or debug. From info up no line names an address or a torrent
+    #[arg(long, value_name = "LEVEL", value_parser = value::level, default_value = "info", help_heading = "Logging")]
+    pub(super) log_level: tracing::Level,
+    /// How it is logged, to stderr: text or json
+    #[arg(long, value_name = "FORMAT", value_parser = value::choice::<LogFormat>, default_value = "text", help_heading = "Logging")]
+    pub(super) log_format: LogFormat,
+
+    /// A TOML file with options
+    #[arg(long, value_name = "FILE", help_heading = "Configuration")]
+    pub(super) config: Option<PathBuf>,
+    /// Read everything, say whether it is good, and leave
+    #[arg(long, value_parser = value::truth, help_heading = "Configuration")]
+    pub(super) check_config: bool,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+const AFTER_HELP: &str = "\
+An option that takes a list may be given several times, or with commas.
+Each option is also an environment variable (--max-per-ip is SWARMREEL_MAX_PER_IP) and a line of the file:
+  listen = \"[::]:443\"
+  max-per-ip = 200
+  ice-server = [\"stun:stun.example.org\"]
+A flag goes before a variable, and a variable before the file.
+
+Examples:
+  swarmreel-signaling
+  swarmreel-signaling --listen 127.0.0.1:8080 --max-per-ip 1000
+  swarmreel-signaling --config swarmreel.toml --check-config
+
+Every path is the tracker for a WebSocket. Pages: / the site, /health, /stats.json, /config.json.
+Exit codes: 0 after a clean stop, 2 for a mistake, which is told in one sentence.
+";
+
+/// The command line, with a variable for each option. `--help` shows neither the variables, whose names follow from the
+/// options', nor what they are set to.
+pub(super) fn command() -> clap::Command {
+    let command = Flags::command();
+    command.mut_args(|option| match option.get_long() {
+        Some(long) => {
+            let variable = format!("SWARMREEL_{}", long.to_uppercase().replace('-', "_"));
+            option.env(variable).hide_env(true)
+        }
+        None => option,
+    })
+}

@@ -1,0 +1,155 @@
+//! The command line, the environment and the configuration file, made into what the server takes.
+//!
+//! Invariant: every mistake is one sentence that names it; nothing is served until all of it is good.
+
+mod file;
+mod flags;
+mod mistake;
+mod value;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::FromArgMatches;
+use clap::error::ErrorKind;
+use swarmreel_signaling::TrackerLimits;
+use swarmreel_signaling::server::{Options, ServerLimits};
+
+use flags::Flags;
+pub(crate) use flags::LogFormat;
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Serve until stopped.
+    Serve(Box<Config>),
+    /// Say this, and leave.
+    Print(String),
+}
+
+/// How to serve.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// `None` is port 8080 of every address.
+    pub(crate) listen: Option<String>,
+    pub(crate) log_level: tracing::Level,
+    pub(crate) log_format: LogFormat,
+    pub(crate) options: Options,
+}
+
+/// Reads the arguments (without the program's name), the environment, and the file that they name.
+///
+/// # Errors
+///
+/// A sentence about the first mistake.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+    let arguments: Vec<OsString> = std::iter::once("swarmreel-signaling".into()).chain(arguments).collect();
+    let mut command = flags::command();
+    let mut flags = match read(&mut command, &arguments) {
+        Ok(flags) => flags,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Command::Print(error.to_string()));
+        }
+        Err(error) => return Err(sentence(&error, &arguments)),
+    };
+    if let Some(path) = &flags.config {
+        let mut command = file::apply(path, flags::command())?;
+        flags = read(&mut command, &arguments).map_err(|error| sentence(&error, &arguments))?;
+    }
+    let check_only = flags.check_config;
+    let config = resolve(flags)?;
+    Ok(if check_only {
+        Command::Print("The configuration is good.\n".to_owned())
+    } else {
+        Command::Serve(Box::new(config))
+    })
+}
+
+fn read(command: &mut clap::Command, arguments: &[OsString]) -> clap::error::Result<Flags> {
+    Flags::from_arg_matches(&command.try_get_matches_from_mut(arguments)?)
+}
+
+fn sentence(error: &clap::Error, arguments: &[OsString]) -> String {
+    let is_given = |flag: &str| {
+        let given = arguments.iter().filter_map(|argument| argument.to_str());
+        given.filter_map(|argument| argument.split('=').next()).any(|name| name == flag)
+    };
+    mistake::sentence(error, &|flag| match is_given(flag) {
+        true => flag.to_owned(),
+        false => format!("SWARMREEL_{}", flag.trim_start_matches('-').to_uppercase().replace('-', "_")),
+    })
+}
+
+fn resolve(flags: Flags) -> Result<Config, String> {
+    let interval = Duration::from_secs(flags.interval);
+    let tracker = TrackerLimits { interval, silence: interval * 2, ..TrackerLimits::default() };
+    let mut sockets = ServerLimits::default().with_open_files();
+    sockets.connections_per_address = flags.max_per_ip;
+    if let Some(most) = flags.max_connections {
+        sockets.connections = sockets.connections.min(most);
+    }
+    let options = Options { tracker, sockets, ice_servers: flags.ice_server, site: !flags.no_site };
+    Ok(Config { listen: flags.listen, log_level: flags.log_level, log_format: flags.log_format, options })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, String> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn config(line: &str) -> Config {
+        match parsed(line) {
+            Ok(Command::Serve(config)) => *config,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn flags_with_values_either_way() {
+        let line = "--listen [::1]:80 --ice-server stun:a.example --max-per-ip=9 --ice-server=stuns:b.example:443";
+        let Config { listen, options, .. } = config(line);
+        assert_eq!(listen.as_deref(), Some("[::1]:80"));
+        assert_eq!(options.ice_servers, ["stun:a.example", "stuns:b.example:443"]);
+        assert_eq!(options.sockets.connections_per_address, 9);
+        assert!(options.site);
+        assert_eq!(config("--ice-server stun:a,stun:b").options.ice_servers, ["stun:a", "stun:b"]);
+        assert_eq!(config("--interval 20 --no-site").options.tracker.silence, Duration::from_secs(40));
+        assert!(!config("--no-site").options.site);
+        assert_eq!(config("--max-connections 5").options.sockets.connections, 5);
+        let defaults = config("");
+        assert_eq!(defaults.options.tracker.interval, TrackerLimits::default().interval);
+        assert_eq!((defaults.listen, defaults.log_format), (None, LogFormat::Text));
+        assert!(matches!(parsed("--listen :1 --help"), Ok(Command::Print(help)) if help.contains("Usage")));
+        assert!(matches!(parsed("-V"), Ok(Command::Print(version)) if version.starts_with("swarmreel-signaling ")));
+        assert!(matches!(parsed("--check-config"), Ok(Command::Print(good)) if good == "The configuration is good.\n"));
+    }
+
+    #[test]
+    fn mistakes_are_one_sentence_that_names_them() {
+        for (line, named) in [
+            ("--port 80", "\"--port\""),
+            ("-p", "\"-p\""),
+            ("serve", "\"serve\""),
+            ("--listen", "--listen needs a value"),
+            ("--no-site=perhaps", "\"perhaps\""),
+            ("--max-per-ip 0", "--max-per-ip needs a number from 1 up, not \"0\""),
+            ("--max-per-ip many", "\"many\""),
+            ("--interval 9", "--interval needs a number of seconds from 10 to 3600, not \"9\""),
+            ("--log-level loud", "--log-level needs error, warn, info or debug, not \"loud\""),
+            ("--log-format=xml", "--log-format needs text or json, not \"xml\""),
+            ("--ice-server stun.example.org", "\"stun.example.org\""),
+            ("--ice-server stun://stun.example.org", "\"stun://stun.example.org\""),
+            ("--ice-server stun:stun.example.org?transport=udp", "\"stun:stun.example.org?transport=udp\""),
+            ("--ice-server https://example.org", "\"https://example.org\""),
+            ("--ice-server turn:turn.example.org:3478", "a TURN server needs credentials"),
+            ("--ice-server turns:turn.example.org?transport=tcp", "\"turns:turn.example.org?transport=tcp\""),
+            ("--config /nowhere/swarmreel.toml", "/nowhere/swarmreel.toml cannot be read: "),
+        ] {
+            let error = parsed(line).unwrap_err();
+            assert!(error.contains(named) && error.ends_with('.') && !error.contains('\n'), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The values of options, from text.
+//!
+//! Invariant: an error completes the sentence “`--option` needs …”.
+
+use clap::ValueEnum;
+use tracing::Level;
+
+/// A switch, in a variable or a file; as a flag it has no value.
+pub(super) fn truth(value: &str) -> Result<bool, &'static str> {
+    match value {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" | "" => Ok(false),
+        _ => Err("true or false"),
+    }
+}
+
+/// A number from 1 up.
+pub(super) fn count(value: &str) -> Result<usize, &'static str> {
+    value.parse().ok().filter(|&number| number > 0).ok_or("a number from 1 up")
+}
+
+/// Seconds between announces. Below ten, announcing is most of what clients do; beyond an hour they seem gone.
+pub(super) fn interval(value: &str) -> Result<u64, &'static str> {
+    value.parse().ok().filter(|seconds| (10..=3600).contains(seconds)).ok_or("a number of seconds from 10 to 3600")
+}
+
+/// A level of the log.
+pub(super) fn level(value: &str) -> Result<Level, &'static str> {
+    match value {
+        "error" => Ok(Level::ERROR),
+        "warn" => Ok(Level::WARN),
+        "info" => Ok(Level::INFO),
+        "debug" => Ok(Level::DEBUG),
+        _ => Err("error, warn, info or debug"),
+    }
+}
+
+/// One of a few names.
+pub(super) fn choice<T: ValueEnum>(value: &str) -> Result<T, String> {
+    T::from_str(value, false).map_err(|_| {
+        let names: Vec<_> = T::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect();
+        names.iter().map(|name| name.get_name()).collect::<Vec<_>>().join(" or ")
+    })
+}
+
+/// A STUN server's URL (RFC 7064). A browser throws at anything else, and at TURN without credentials: no connection
+/// would be made at all.
+pub(super) fn ice_server(url: &str) -> Result<String, &'static str> {
+    let after = |schemes: [&str; 2]| schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
+    if after(["turn:", "turns:"]).is_some() {
+        return Err("the URL of a STUN server (a TURN server needs credentials)");
+    }
+    match after(["stun:", "stuns:"]) {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?']) => Ok(url.to_owned()),
+        _ => Err("a URL like stun:stun.example.org:3478"),
+    }
+}
