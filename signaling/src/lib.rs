@@ -1,7 +1,8 @@
 //! A WebTorrent tracker, and the server that puts it and the Swarmreel site on one port.
 //!
-//! [`Tracker`] decides everything about swarms and knows no socket and no clock: the simulator runs the same one. With
-//! the feature `server` (the default) the module `server` wraps it in tokio, and the binary wraps that in flags.
+//! [`Tracker`] decides everything about swarms and knows no socket and no clock: the simulator runs the same one. It is
+//! made of a [`Desk`], which has connections, and of [`Shard`]s, which have swarms. With the feature `server` (the
+//! default) the module `server` wraps them in tokio, and the binary wraps that in flags.
 #![forbid(unsafe_code)]
 
 pub mod cluster;
@@ -9,4 +10,7 @@ pub mod cluster;
 pub mod server;
 mod tracker;
 
-pub use tracker::{Access, ConnId, InfoHashes, Output, Stats, Tracker, TrackerLimits};
+pub use tracker::{
+    Access, Announce, Answer, Asker, ConnId, Delivery, Desk, InfoHashes, Leave, Network, Offer, Output, Refusal,
+    Request, Scrape, Sdp, Shard, ShardOutput, Stats, Tracker, TrackerLimits, shard_of,
+};

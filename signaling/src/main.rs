@@ -11,10 +11,10 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
-use swarmreel_signaling::server;
+use swarmreel_signaling::server::{self, Stun};
 use tokio::net::TcpListener;
 
-use config::{Command, Config};
+use config::{Command, Config, StunPort};
 
 fn main() -> ExitCode {
     let outcome = match config::parse(std::env::args_os().skip(1)) {
@@ -41,9 +41,11 @@ async fn run(config: Config) -> Result<(), String> {
     let listener = listen(config.listen.as_deref()).await?;
     let address = listener.local_addr().map_err(|error| format!("The listening address is unknown: {error}."))?;
     log::start(config.log_level, config.log_format);
+    let mut options = config.options;
+    options.ice.stun = stun(config.stun, address)?;
     println!("Swarmreel is at {}", url(address));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), port = address.port(), "serving");
-    server::serve(listener, config.options, stop).await;
+    server::serve(listener, options, stop).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -66,6 +68,27 @@ async fn listen(address: Option<&str>) -> Result<TcpListener, String> {
         io::ErrorKind::InvalidInput => format!("--listen needs ADDRESS:PORT, like 127.0.0.1:8080, not {wanted:?}."),
         _ => format!("Listening on {wanted} is not possible: {error}."),
     })
+}
+
+/// Our STUN server's UDP port. The tracker and the site are worth having without it, unless it was asked for.
+fn stun(port: StunPort, tcp: SocketAddr) -> Result<Option<Stun>, String> {
+    match port {
+        StunPort::Off => Ok(None),
+        StunPort::At(address) => match Stun::bind(address) {
+            Ok(stun) => Ok(Some(stun)),
+            Err(error) => Err(format!("The STUN server cannot listen on UDP {address}: {error}.")),
+        },
+        StunPort::AsTcp => match Stun::bind(tcp) {
+            Ok(stun) => Ok(Some(stun)),
+            Err(error) => {
+                tracing::warn!(
+                    "There is no STUN server, as UDP port {} cannot be had: {error}. --stun-listen chooses another.",
+                    tcp.port()
+                );
+                Ok(None)
+            }
+        },
+    }
 }
 
 /// Where a browser on this machine finds the page.

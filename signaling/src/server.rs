@@ -8,6 +8,7 @@ mod access;
 mod admission;
 mod http;
 mod hub;
+mod ice;
 mod limits;
 mod meter;
 #[allow(dead_code, reason = "the workers take it up next")]
@@ -15,10 +16,13 @@ pub mod origin;
 mod outbox;
 mod patience;
 mod proxy;
+mod rate;
 mod site;
 mod socket;
+mod stun;
 #[allow(dead_code, reason = "the workers take it up next")]
 mod tls;
+mod turn;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -39,10 +43,14 @@ use crate::TrackerLimits;
 pub use access::{AccessError, AccessList, ListKind};
 use admission::{Admission, Permit, Refused};
 use hub::Hub;
+pub use ice::Ice;
+use ice::IceConfig;
 pub use limits::ServerLimits;
 use patience::Patience;
 pub use proxy::{client_address, is_within};
+pub use stun::Stun;
 pub use tls::{Tls, TlsError};
+pub use turn::Turn;
 
 /// What to serve.
 #[derive(Clone, Debug)]
@@ -51,20 +59,15 @@ pub struct Options {
     pub tracker: TrackerLimits,
     /// The sockets' numbers.
     pub sockets: ServerLimits,
-    /// URLs of ICE servers, for the page (`/config.json`).
-    pub ice_servers: Vec<String>,
+    /// What the page needs to find ways between people (`/config.json`).
+    pub ice: Ice,
     /// Whether the site is served, or only the tracker and the operator's pages.
     pub site: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            tracker: TrackerLimits::default(),
-            sockets: ServerLimits::default(),
-            ice_servers: Vec::new(),
-            site: true,
-        }
+        Self { tracker: TrackerLimits::default(), sockets: ServerLimits::default(), ice: Ice::default(), site: true }
     }
 }
 
@@ -72,7 +75,7 @@ impl Default for Options {
 struct Shared {
     hub: Hub,
     limits: ServerLimits,
-    config_json: String,
+    ice: IceConfig,
     /// The files of the site that are served: all or none.
     site: &'static [site::File],
 }
@@ -91,9 +94,10 @@ impl Stopped {
 /// the limit's `stop_grace`.
 pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Output = ()>) {
     let limits = options.sockets;
+    let stun = options.ice.stun.clone();
     let shared = Arc::new(Shared {
         hub: Hub::new(options.tracker, &limits),
-        config_json: http::config_json(&options.ice_servers),
+        ice: IceConfig::new(options.ice),
         limits: limits.clone(),
         site: if options.site { site::FILES } else { &[] },
     });
@@ -101,6 +105,9 @@ pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Ou
     let (stopping, stopped) = watch::channel(false);
     let stopped = Stopped(stopped);
     let refusals = Arc::new(Semaphore::new(256));
+    if let Some(stun) = stun {
+        tokio::spawn(stun.run(stopped.clone()));
+    }
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop = pin!(stop);

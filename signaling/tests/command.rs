@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
@@ -33,6 +33,15 @@ fn started(command: &mut Command) -> (Child, u16, BufReader<ChildStdout>) {
     (child, port.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap(), output)
 }
 
+/// Stops a server, which must end well. What it has logged.
+fn stopped(child: &mut Child, signal: Signal) -> String {
+    kill_process(Pid::from_child(child), signal).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut errors = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    errors
+}
+
 fn get(port: u16, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
@@ -46,13 +55,12 @@ fn signals_end_it_cleanly() {
     for signal in [Signal::TERM, Signal::INT] {
         let (mut child, port, mut output) = start(&["--listen", "127.0.0.1:0", "--ice-server=stun:127.0.0.1"]);
         let page = get(port, "/config.json");
-        assert!(page.ends_with(r#"{"iceServers":[{"urls":"stun:127.0.0.1"}]}"#), "{page}");
+        let stun = format!(r#""stun":{{"port":{port}}}"#);
+        assert!(page.ends_with(&format!(r#"{{"iceServers":[{{"urls":"stun:127.0.0.1"}}],{stun}}}"#)), "{page}");
 
-        kill_process(Pid::from_child(&child), signal).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(0));
-        let (mut rest, mut errors) = (String::new(), String::new());
+        let errors = stopped(&mut child, signal);
+        let mut rest = String::new();
         output.read_to_string(&mut rest).unwrap();
-        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
         assert_eq!(rest, "");
         assert!(errors.lines().all(|line| line.contains(" INFO ")) && errors.ends_with("stopped\n"), "{errors}");
     }
@@ -64,6 +72,47 @@ fn a_taken_port_is_one_sentence() {
     let address = taken.local_addr().unwrap().to_string();
     let sentence = format!("Another program listens on {address} already; --listen ADDRESS:PORT chooses another.\n");
     assert_eq!(run(&["--listen", &address]), (Some(2), String::new(), sentence));
+}
+
+#[test]
+fn the_stun_server_has_the_same_port_if_that_is_free() {
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let (mut child, port, _output) = start(&["--listen", &address.to_string()]);
+    assert!(get(port, "/config.json").ends_with(r#"{"iceServers":[]}"#), "pages are not sent to another program");
+    let errors = stopped(&mut child, Signal::TERM);
+    let warning = format!("There is no STUN server, as UDP port {port} cannot be had: ");
+    assert_eq!(errors.lines().filter(|line| line.contains(" WARN ") && line.contains(&warning)).count(), 1, "{errors}");
+
+    let (code, output, error) = run(&["--listen", "127.0.0.1:0", "--stun-listen", &address.to_string()]);
+    let sentence = format!("The STUN server cannot listen on UDP {address}: ");
+    assert_eq!((code, output.as_str()), (Some(2), ""), "what was asked for is not left out");
+    assert!(error.starts_with(&sentence) && error.lines().count() == 1, "{error}");
+
+    let (mut child, port, _output) = start(&["--listen", "127.0.0.1:0", "--no-stun"]);
+    assert!(get(port, "/config.json").ends_with(r#"{"iceServers":[]}"#));
+    UdpSocket::bind(("127.0.0.1", port)).expect("nobody listens there");
+    stopped(&mut child, Signal::TERM);
+}
+
+#[test]
+fn neither_junk_for_stun_nor_turn_credentials_are_logged() {
+    let turn = ["--turn-url", "turn:turn.example.org", "--turn-secret", "north"];
+    let (mut child, port, _output) = start(&[&["--listen", "127.0.0.1:0", "--log-level=debug"][..], &turn].concat());
+    let page = get(port, "/config.json");
+    assert!(page.contains("\r\ncache-control: no-store\r\n"), "{page}");
+    let config: serde_json::Value = serde_json::from_str(page.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let server = &config["iceServers"][0];
+    let junk = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let cut_off = *b"\0\x01\0\x04\x21\x12\xa4\x42twelve bytes\x80\x22\0\x05";
+    for packet in [&b"junk"[..], &cut_off, &cut_off[..20]] {
+        junk.send_to(packet, ("127.0.0.1", port)).unwrap();
+    }
+    let errors = stopped(&mut child, Signal::TERM);
+    for secret in ["north", server["username"].as_str().unwrap(), server["credential"].as_str().unwrap()] {
+        assert!(!errors.contains(secret), "{errors}");
+    }
+    assert!(!errors.contains("WARN") && !errors.contains("malformed"), "{errors}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use futures_util::SinkExt;
 use swarmreel::ids::PeerId;
 use swarmreel::tracker::message::{Announce, Answer, ClientMessage, ServerMessage};
 use swarmreel_signaling::TrackerLimits;
-use swarmreel_signaling::server::{Options, ServerLimits};
+use swarmreel_signaling::server::{Ice, Options, ServerLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -46,7 +46,8 @@ async fn two_peers_exchange_offer_and_answer() {
 
 #[tokio::test]
 async fn pages_have_their_types_and_the_security_headers() {
-    let options = Options { ice_servers: vec!["stun:stun.example.org".to_owned()], ..Options::default() };
+    let ice = Ice { servers: vec!["stun:stun.example.org".to_owned()], ..Ice::default() };
+    let options = Options { ice, ..Options::default() };
     let server = Server::start(options).await;
     for (path, status, kind, body) in [
         ("/", "200", "text/html; charset=utf-8", "<!doctype html>"),

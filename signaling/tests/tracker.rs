@@ -27,7 +27,7 @@ impl Room {
     /// A room with connections 1 to `count` open.
     fn new(count: u64) -> Self {
         let mut room = Self {
-            tracker: Tracker::new(TrackerLimits::default(), [3; 32]),
+            tracker: Tracker::sharded(TrackerLimits::default(), [3; 32], 3),
             now: Moment(1_000_000),
             inboxes: BTreeMap::new(),
             probed: Vec::new(),

@@ -188,12 +188,8 @@ impl ClusterShard {
                 self.schedule(*info_hash, now);
                 Some(*info_hash)
             }
-            Request::Stop { leave, .. } => {
-                self.parking.holds(&leave.info_hash, leave.conn).then_some(leave.info_hash)
-            }
-            Request::Answer(answer) => {
-                self.parking.holds(&answer.info_hash, answer.conn).then_some(answer.info_hash)
-            }
+            Request::Stop { leave, .. } => self.parking.holds(&leave.info_hash, leave.conn).then_some(leave.info_hash),
+            Request::Answer(answer) => self.parking.holds(&answer.info_hash, answer.conn).then_some(answer.info_hash),
             Request::Scrape(scrape) => self.look_up(now, scrape),
             Request::Leave(_) => None,
         }

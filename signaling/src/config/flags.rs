@@ -3,6 +3,7 @@
 //! Invariant: an option is declared here once. The flag `--max-per-ip`, the variable `SWARMREEL_MAX_PER_IP` and the
 //! line `max-per-ip = 64` of the file are the same option, by construction.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, ValueEnum};
@@ -41,6 +42,27 @@ pub(super) struct Flags {
     /// A STUN server for the page to use, like stun:stun.example.org:3478
     #[arg(long, value_name = "URL", value_parser = value::ice_server, value_delimiter = ',', help_heading = "NAT traversal")]
     pub(super) ice_server: Vec<String>,
+    /// Where our own STUN server listens, over UDP [default: the address and port number of --listen]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = value::socket_address, help_heading = "NAT traversal")]
+    pub(super) stun_listen: Option<SocketAddr>,
+    /// Where pages reach our STUN server, if not at their own host name and that port
+    #[arg(long, value_name = "URL", value_parser = value::ice_server, help_heading = "NAT traversal")]
+    pub(super) stun_url: Option<String>,
+    /// No STUN server of our own
+    #[arg(long, value_parser = value::truth, help_heading = "NAT traversal")]
+    pub(super) no_stun: bool,
+    /// A TURN server for the page to use, like turn:turn.example.org:3478, which shares a secret with us
+    #[arg(long, value_name = "URL", value_parser = value::turn_server, value_delimiter = ',', help_heading = "NAT traversal")]
+    pub(super) turn_url: Vec<String>,
+    /// A file with that secret (coturn's static-auth-secret)
+    #[arg(long, value_name = "FILE", help_heading = "NAT traversal")]
+    pub(super) turn_secret_file: Option<PathBuf>,
+    /// The secret itself. Everybody on this machine can read a flag: better in a variable or the file
+    #[arg(long, value_name = "SECRET", help_heading = "NAT traversal")]
+    pub(super) turn_secret: Option<String>,
+    /// How long TURN credentials last, from 60 to 86400; a page asks for new ones before
+    #[arg(long, value_name = "SECONDS", value_parser = value::turn_lifetime, default_value_t = 3600, help_heading = "NAT traversal")]
+    pub(super) turn_ttl: u64,
 
     /// The least that is logged: error, warn, info or debug. From info up no line names an address or a torrent
     #[arg(long, value_name = "LEVEL", value_parser = value::level, default_value = "info", help_heading = "Logging")]

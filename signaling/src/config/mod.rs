@@ -8,12 +8,13 @@ mod mistake;
 mod value;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
 use swarmreel_signaling::TrackerLimits;
-use swarmreel_signaling::server::{Options, ServerLimits};
+use swarmreel_signaling::server::{Ice, Options, ServerLimits, Turn};
 
 use flags::Flags;
 pub(crate) use flags::LogFormat;
@@ -32,9 +33,22 @@ pub(crate) enum Command {
 pub(crate) struct Config {
     /// `None` is port 8080 of every address.
     pub(crate) listen: Option<String>,
+    pub(crate) stun: StunPort,
     pub(crate) log_level: tracing::Level,
     pub(crate) log_format: LogFormat,
+    /// Without the sockets, which are not open yet.
     pub(crate) options: Options,
+}
+
+/// Where our STUN server listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StunPort {
+    /// Where the server listens over TCP, if that can be had.
+    AsTcp,
+    /// Here.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
 }
 
 /// Reads the arguments (without the program's name), the environment, and the file that they name.
@@ -88,8 +102,40 @@ fn resolve(flags: Flags) -> Result<Config, String> {
     if let Some(most) = flags.max_connections {
         sockets.connections = sockets.connections.min(most);
     }
-    let options = Options { tracker, sockets, ice_servers: flags.ice_server, site: !flags.no_site };
-    Ok(Config { listen: flags.listen, log_level: flags.log_level, log_format: flags.log_format, options })
+    let stun = match (flags.no_stun, flags.stun_listen) {
+        (true, Some(_)) => return Err("--no-stun and --stun-listen exclude each other.".to_owned()),
+        (true, None) => StunPort::Off,
+        (false, Some(address)) => StunPort::At(address),
+        (false, None) => StunPort::AsTcp,
+    };
+    let turn = turn(&flags)?;
+    let ice = Ice { servers: flags.ice_server, stun: None, stun_url: flags.stun_url, turn };
+    let options = Options { tracker, sockets, ice, site: !flags.no_site };
+    Ok(Config { listen: flags.listen, stun, log_level: flags.log_level, log_format: flags.log_format, options })
+}
+
+/// The TURN servers with their secret: neither is of use without the other.
+fn turn(flags: &Flags) -> Result<Option<Turn>, String> {
+    let secret = match (&flags.turn_secret, &flags.turn_secret_file) {
+        (Some(_), Some(_)) => return Err("--turn-secret and --turn-secret-file exclude each other.".to_owned()),
+        (Some(secret), None) => Some(secret.clone()),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path);
+            Some(text.map_err(|error| format!("{} cannot be read: {error}.", path.display()))?)
+        }
+        (None, None) => None,
+    };
+    match secret.as_deref().map(str::trim) {
+        Some("") => Err("The TURN secret is empty.".to_owned()),
+        Some(_) if flags.turn_url.is_empty() => {
+            Err("There is a TURN secret, but --turn-url names no server.".to_owned())
+        }
+        None if !flags.turn_url.is_empty() => {
+            Err("--turn-url needs a secret; --turn-secret-file says where it is.".to_owned())
+        }
+        Some(secret) => Ok(Some(Turn::new(flags.turn_url.clone(), secret, Duration::from_secs(flags.turn_ttl)))),
+        None => Ok(None),
+    }
 }
 
 #[cfg(test)]
@@ -112,10 +158,10 @@ mod tests {
         let line = "--listen [::1]:80 --ice-server stun:a.example --max-per-ip=9 --ice-server=stuns:b.example:443";
         let Config { listen, options, .. } = config(line);
         assert_eq!(listen.as_deref(), Some("[::1]:80"));
-        assert_eq!(options.ice_servers, ["stun:a.example", "stuns:b.example:443"]);
+        assert_eq!(options.ice.servers, ["stun:a.example", "stuns:b.example:443"]);
         assert_eq!(options.sockets.connections_per_address, 9);
         assert!(options.site);
-        assert_eq!(config("--ice-server stun:a,stun:b").options.ice_servers, ["stun:a", "stun:b"]);
+        assert_eq!(config("--ice-server stun:a,stun:b").options.ice.servers, ["stun:a", "stun:b"]);
         assert_eq!(config("--interval 20 --no-site").options.tracker.silence, Duration::from_secs(40));
         assert!(!config("--no-site").options.site);
         assert_eq!(config("--max-connections 5").options.sockets.connections, 5);
@@ -125,6 +171,18 @@ mod tests {
         assert!(matches!(parsed("--listen :1 --help"), Ok(Command::Print(help)) if help.contains("Usage")));
         assert!(matches!(parsed("-V"), Ok(Command::Print(version)) if version.starts_with("swarmreel-signaling ")));
         assert!(matches!(parsed("--check-config"), Ok(Command::Print(good)) if good == "The configuration is good.\n"));
+    }
+
+    #[test]
+    fn ways_through_nats() {
+        assert_eq!(config("").stun, StunPort::AsTcp);
+        assert_eq!(config("--no-stun").stun, StunPort::Off);
+        assert_eq!(config("--stun-listen [::]:3478").stun, StunPort::At("[::]:3478".parse().unwrap()));
+        assert_eq!(config("--stun-url stun:a.example").options.ice.stun_url.as_deref(), Some("stun:a.example"));
+        assert!(config("").options.ice.turn.is_none());
+        let turn = config("--turn-url turn:a.example,turns:b.example?transport=tcp --turn-secret hush --turn-ttl 60");
+        let turn = format!("{:?}", turn.options.ice.turn.expect("TURN servers"));
+        assert!(turn.contains("turns:b.example?transport=tcp") && turn.contains("60s") && !turn.contains("hush"));
     }
 
     #[test]
@@ -144,7 +202,17 @@ mod tests {
             ("--ice-server stun://stun.example.org", "\"stun://stun.example.org\""),
             ("--ice-server stun:stun.example.org?transport=udp", "\"stun:stun.example.org?transport=udp\""),
             ("--ice-server https://example.org", "\"https://example.org\""),
-            ("--ice-server turn:turn.example.org:3478", "a TURN server needs credentials"),
+            ("--ice-server turn:turn.example.org:3478", "--turn-url takes TURN servers"),
+            ("--stun-listen 8080", "--stun-listen needs ADDRESS:PORT"),
+            ("--stun-url https://a.example", "--stun-url needs a URL like stun:"),
+            ("--no-stun --stun-listen 127.0.0.1:9", "--no-stun and --stun-listen"),
+            ("--turn-url stun:a.example", "--turn-url needs a URL like turn:"),
+            ("--turn-url turn:a.example?transport=sctp --turn-secret x", "sctp"),
+            ("--turn-url turn:a.example", "--turn-url needs a secret"),
+            ("--turn-secret x", "--turn-url names no server"),
+            ("--turn-url turn:a.example --turn-secret x --turn-secret-file y", "exclude each other"),
+            ("--turn-url turn:a.example --turn-secret-file /nowhere/secret", "/nowhere/secret cannot be read: "),
+            ("--turn-ttl 59", "--turn-ttl needs a number of seconds from 60 to 86400"),
             ("--ice-server turns:turn.example.org?transport=tcp", "\"turns:turn.example.org?transport=tcp\""),
             ("--config /nowhere/swarmreel.toml", "/nowhere/swarmreel.toml cannot be read: "),
         ] {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: an error completes the sentence “`--option` needs …”.
 
+use std::net::SocketAddr;
+
 use clap::ValueEnum;
 use tracing::Level;
 
@@ -46,12 +48,35 @@ pub(super) fn choice<T: ValueEnum>(value: &str) -> Result<T, String> {
 /// A STUN server's URL (RFC 7064). A browser throws at anything else, and at TURN without credentials: no connection
 /// would be made at all.
 pub(super) fn ice_server(url: &str) -> Result<String, &'static str> {
-    let after = |schemes: [&str; 2]| schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
-    if after(["turn:", "turns:"]).is_some() {
-        return Err("the URL of a STUN server (a TURN server needs credentials)");
-    }
-    match after(["stun:", "stuns:"]) {
-        Some(host) if !host.is_empty() && !host.contains(['/', '?']) => Ok(url.to_owned()),
+    match url.split_once(':') {
+        Some(("turn" | "turns", _)) => Err("the URL of a STUN server (--turn-url takes TURN servers)"),
+        Some(("stun" | "stuns", host)) if is_host(host) => Ok(url.to_owned()),
         _ => Err("a URL like stun:stun.example.org:3478"),
     }
+}
+
+/// A TURN server's URL (RFC 7065).
+pub(super) fn turn_server(url: &str) -> Result<String, &'static str> {
+    let (server, transport) = url.split_once('?').unwrap_or((url, "transport=udp"));
+    match server.split_once(':') {
+        Some(("turn" | "turns", host)) if is_host(host) && ["transport=udp", "transport=tcp"].contains(&transport) => {
+            Ok(url.to_owned())
+        }
+        _ => Err("a URL like turn:turn.example.org:3478 or turns:turn.example.org?transport=tcp"),
+    }
+}
+
+/// A name or an address, perhaps with a port.
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && !text.contains(['/', '?', '@']) && !text.contains(char::is_whitespace)
+}
+
+/// Where to listen.
+pub(super) fn socket_address(value: &str) -> Result<SocketAddr, &'static str> {
+    value.parse().map_err(|_| "ADDRESS:PORT, like 0.0.0.0:3478 or [::]:3478")
+}
+
+/// Seconds that credentials last. In less than a minute a slow page could not use them; in a day they can be passed on.
+pub(super) fn turn_lifetime(value: &str) -> Result<u64, &'static str> {
+    value.parse().ok().filter(|seconds| (60..=86_400).contains(seconds)).ok_or("a number of seconds from 60 to 86400")
 }

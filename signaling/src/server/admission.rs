@@ -70,7 +70,7 @@ impl Drop for Permit {
 }
 
 /// What is likely one customer of a provider: an IPv4 address, or an IPv6 /64.
-fn household(address: IpAddr) -> IpAddr {
+pub(super) fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         address => address,

@@ -43,12 +43,6 @@ pub(super) fn respond(request: Request<Incoming>, guest: &Arc<Guest>) -> Page {
     page
 }
 
-/// The body of `/config.json`: what the page passes to `RTCPeerConnection`.
-pub(super) fn config_json(ice_servers: &[String]) -> String {
-    let servers: Vec<_> = ice_servers.iter().map(|url| serde_json::json!({ "urls": url })).collect();
-    serde_json::json!({ "iceServers": servers }).to_string()
-}
-
 fn plain(request: &Request<Incoming>, guest: &Guest) -> Page {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut page = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are served here.\n");
@@ -58,7 +52,10 @@ fn plain(request: &Request<Incoming>, guest: &Guest) -> Page {
     match request.uri().path() {
         "/health" => text(StatusCode::OK, "ok\n"),
         "/stats.json" => json(guest.shared.hub.stats_json()),
-        "/config.json" => json(guest.shared.config_json.clone()),
+        "/config.json" => match guest.shared.ice.body(guest.address) {
+            Some(body) => json(body),
+            None => too_often(),
+        },
         path => match site::find(guest.shared.site, path) {
             Some(file) => site::respond(file, request.headers()),
             None => text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
@@ -102,6 +99,12 @@ fn upgrade(mut request: Request<Incoming>, guest: &Arc<Guest>) -> Page {
 fn header_has(headers: &HeaderMap, name: HeaderName, item: &str) -> bool {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|found| found.trim().eq_ignore_ascii_case(item))
+}
+
+fn too_often() -> Page {
+    let mut page = text(StatusCode::TOO_MANY_REQUESTS, "This address asks too often.\n");
+    page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    page
 }
 
 fn text(status: StatusCode, words: &'static str) -> Page {

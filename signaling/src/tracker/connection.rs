@@ -1,15 +1,15 @@
-//! What the tracker remembers of one connection; all of it is freed with the connection.
+//! What a desk remembers of one connection; all of it is freed with the connection.
 //!
-//! Invariant: at most one peer id per torrent, and at most `offers_outstanding` offers, oldest first.
+//! Invariant: at most one peer id per torrent.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use swarmreel::ids::{InfoHash, OfferId, PeerId};
+use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::time::Moment;
 
+use super::TrackerLimits;
 use super::allowance::Allowance;
-use super::{ConnId, TrackerLimits};
 
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -19,26 +19,17 @@ pub(super) struct Connection {
     pub(super) strikes: u32,
     /// The last announce or scrape, or the opening.
     pub(super) heard_at: Moment,
-    /// When the tracker looks at this connection next; never later than its deadline.
+    /// When the desk looks at this connection next; never later than its deadline.
     pub(super) due: Moment,
-    offers: VecDeque<Offered>,
 }
 
 /// The connection's peer in one swarm.
 #[derive(Debug)]
 pub(super) struct Membership {
     pub(super) peer_id: PeerId,
+    pub(super) complete: bool,
     /// The last announce for this torrent.
     pub(super) heard_at: Moment,
-}
-
-/// An offer relayed for this connection and not answered yet.
-#[derive(Debug)]
-struct Offered {
-    info_hash: InfoHash,
-    offer_id: OfferId,
-    to: ConnId,
-    expires_at: Moment,
 }
 
 impl Connection {
@@ -50,7 +41,6 @@ impl Connection {
             strikes: 0,
             heard_at: now,
             due: now + limits.silence,
-            offers: VecDeque::new(),
         }
     }
 
@@ -60,40 +50,27 @@ impl Connection {
         oldest.unwrap_or(self.heard_at) + limits.silence
     }
 
-    /// How many more offers may be relayed now.
-    pub(super) fn offers_room(&mut self, now: Moment, limits: &TrackerLimits) -> usize {
-        self.offers.retain(|offer| offer.expires_at > now);
-        limits.offers_outstanding.saturating_sub(self.offers.len())
+    /// Is it the peer of that name in this torrent?
+    pub(super) fn is_member(&self, info_hash: &InfoHash, peer_id: &PeerId) -> bool {
+        self.memberships.get(info_hash).is_some_and(|member| member.peer_id == *peer_id)
     }
 
-    pub(super) fn offered(
-        &mut self,
-        now: Moment,
-        limits: &TrackerLimits,
-        info_hash: InfoHash,
-        offer_id: OfferId,
-        to: ConnId,
-    ) {
-        self.offers.push_back(Offered { info_hash, offer_id, to, expires_at: now + limits.offer_life });
+    /// Forgets the peer of that name.
+    pub(super) fn forget(&mut self, info_hash: &InfoHash, peer_id: &PeerId) {
+        if self.is_member(info_hash, peer_id) {
+            self.memberships.remove(info_hash);
+        }
     }
 
-    /// Uses up the offer made to `by`; false if there is none that can still be answered.
-    pub(super) fn take_offer(&mut self, now: Moment, info_hash: InfoHash, offer_id: OfferId, by: ConnId) -> bool {
-        let found = self.offers.iter().position(|offer| {
-            (offer.info_hash, offer.offer_id, offer.to) == (info_hash, offer_id, by) && offer.expires_at > now
-        });
-        found.and_then(|index| self.offers.remove(index)).is_some()
-    }
-
-    /// Forgets the peer of one torrent and its offers.
-    pub(super) fn forget(&mut self, info_hash: InfoHash) -> Option<Membership> {
-        self.offers.retain(|offer| offer.info_hash != info_hash);
-        self.memberships.remove(&info_hash)
+    /// Forgets and returns what has been silent too long.
+    pub(super) fn take_silent(&mut self, now: Moment, limits: &TrackerLimits) -> Vec<(InfoHash, Membership)> {
+        let gone = |member: &Membership| member.heard_at + limits.silence <= now;
+        let (silent, rest) = std::mem::take(&mut self.memberships).into_iter().partition(|(_, member)| gone(member));
+        self.memberships = rest;
+        BTreeMap::into_iter(silent).collect()
     }
 
     pub(super) fn check(&self, limits: &TrackerLimits) {
-        assert!(self.offers.len() <= limits.offers_outstanding, "outstanding offers are capped");
-        assert!(self.offers.iter().is_sorted_by_key(|offer| offer.expires_at), "offers are in order of age");
         assert!(self.due <= self.deadline(limits), "silence is noticed in time");
         assert!(self.memberships.len() <= limits.torrents_per_connection, "torrents per connection are capped");
     }

@@ -11,7 +11,7 @@ pub struct TrackerLimits {
     pub silence: Duration,
     /// An offer is answerable for this long: webtorrent.js drops late answers at 50 s.
     pub offer_life: Duration,
-    /// Unanswered offers of one connection at a time, over all its torrents; others are not relayed.
+    /// Unanswered offers of one peer at a time; others are not relayed.
     pub offers_outstanding: usize,
     /// Torrents of one connection at a time; an announce of one more is refused.
     pub torrents_per_connection: usize,

@@ -4,6 +4,7 @@
 //! writes text of its own into the page (threat-model S19).
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::Serialize;
 use swarmreel::ids::PeerId;
@@ -34,8 +35,47 @@ pub struct Stats {
     pub clients: BTreeMap<&'static str, BTreeMap<String, usize>>,
 }
 
+impl Stats {
+    /// Counts swarms.
+    pub fn add_torrents(&mut self, count: usize) {
+        self.torrents += count;
+        self.active_torrents += count;
+    }
+
+    /// Counts what another part of the tracker counted.
+    pub fn add(&mut self, other: &Stats) {
+        self.add_torrents(other.torrents);
+        self.peers_all += other.peers_all;
+        self.peers_seeder_only += other.peers_seeder_only;
+        self.peers_leecher_only += other.peers_leecher_only;
+        self.peers_seeder_and_leecher += other.peers_seeder_and_leecher;
+        self.peers_ipv4 += other.peers_ipv4;
+        self.peers_ipv6 += other.peers_ipv6;
+        for (name, versions) in &other.clients {
+            for (version, count) in versions {
+                *self.clients.entry(name).or_default().entry(version.clone()).or_default() += count;
+            }
+        }
+    }
+
+    /// Counts one connection by its peers: the name of each, and whether it has all bytes.
+    pub(super) fn count<'a>(&mut self, address: IpAddr, members: impl Iterator<Item = (&'a PeerId, bool)> + Clone) {
+        let Some((first, _)) = members.clone().next() else { return };
+        self.peers_all += 1;
+        let (all, complete) = members.fold((0, 0), |(all, some), (_, complete)| (all + 1, some + u32::from(complete)));
+        *match complete {
+            0 => &mut self.peers_leecher_only,
+            complete if complete == all => &mut self.peers_seeder_only,
+            _ => &mut self.peers_seeder_and_leecher,
+        } += 1;
+        *if address.is_ipv4() { &mut self.peers_ipv4 } else { &mut self.peers_ipv6 } += 1;
+        let (name, version) = client_of(first);
+        *self.clients.entry(name).or_default().entry(version).or_default() += 1;
+    }
+}
+
 /// Client name and version by the convention of BEP 20: `-WW0300-…`.
-pub(super) fn client_of(peer_id: &PeerId) -> (&'static str, String) {
+fn client_of(peer_id: &PeerId) -> (&'static str, String) {
     let [b'-', a, b, version @ .., b'-'] = &peer_id.0[..8] else { return ("unknown", String::new()) };
     let name = match &[*a, *b] {
         b"SR" => "Swarmreel",

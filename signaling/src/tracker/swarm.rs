@@ -2,13 +2,14 @@
 //!
 //! Invariant: every peer stands in exactly one of the two lists, at the slot it remembers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use swarmreel::ids::PeerId;
+use swarmreel::ids::{OfferId, PeerId};
 use swarmreel::rng::Rng;
+use swarmreel::time::Moment;
 use swarmreel::tracker::message::Tally;
 
-use super::ConnId;
+use super::{ConnId, TrackerLimits};
 
 /// One torrent's peers, as lists for random choice and a map for finding.
 #[derive(Debug, Default)]
@@ -23,6 +24,16 @@ struct Peer {
     conn: ConnId,
     complete: bool,
     slot: usize,
+    /// Relayed and not answered yet, oldest first.
+    offers: VecDeque<Outstanding>,
+}
+
+/// An offer that a peer made.
+#[derive(Debug)]
+struct Outstanding {
+    offer_id: OfferId,
+    to: ConnId,
+    expires_at: Moment,
 }
 
 impl Swarm {
@@ -40,32 +51,68 @@ impl Swarm {
         self.peers.is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.peers.len()
-    }
-
     pub(super) fn tally(&self) -> Tally {
         let count = |list: &[PeerId]| u32::try_from(list.len()).unwrap_or(u32::MAX);
         let complete = count(&self.seeders);
         Tally { complete, incomplete: count(&self.leechers), downloaded: complete }
     }
 
+    /// Every peer: its name, its connection, and whether it has all bytes.
+    pub(super) fn peers(&self) -> impl Iterator<Item = (PeerId, ConnId, bool)> {
+        self.peers.iter().map(|(id, peer)| (*id, peer.conn, peer.complete))
+    }
+
     /// Adds the peer, or updates what is known of it.
     pub(super) fn put(&mut self, peer_id: PeerId, conn: ConnId, complete: bool) {
-        self.remove(&peer_id);
+        let offers = self.take(&peer_id).map(|peer| peer.offers).unwrap_or_default();
         let list = self.list(complete);
         let slot = list.len();
         list.push(peer_id);
-        self.peers.insert(peer_id, Peer { conn, complete, slot });
+        self.peers.insert(peer_id, Peer { conn, complete, slot, offers });
     }
 
     pub(super) fn remove(&mut self, peer_id: &PeerId) {
-        let Some(peer) = self.peers.remove(peer_id) else { return };
+        drop(self.take(peer_id));
+    }
+
+    /// How many more offers of this peer may be relayed now.
+    pub(super) fn offers_room(&mut self, peer_id: &PeerId, now: Moment, limits: &TrackerLimits) -> usize {
+        let Some(peer) = self.peers.get_mut(peer_id) else { return 0 };
+        peer.offers.retain(|offer| offer.expires_at > now);
+        limits.offers_outstanding.saturating_sub(peer.offers.len())
+    }
+
+    /// An offer of this peer was relayed.
+    pub(super) fn offered(&mut self, peer_id: &PeerId, offer_id: OfferId, to: ConnId, expires_at: Moment) {
+        if let Some(peer) = self.peers.get_mut(peer_id) {
+            peer.offers.push_back(Outstanding { offer_id, to, expires_at });
+        }
+    }
+
+    /// Uses up the offer that this peer made to `by`, and returns the peer's connection; `None` if there is none that
+    /// can still be answered.
+    pub(super) fn take_offer(
+        &mut self,
+        peer_id: &PeerId,
+        offer_id: OfferId,
+        by: ConnId,
+        now: Moment,
+    ) -> Option<ConnId> {
+        let peer = self.peers.get_mut(peer_id)?;
+        let open = |offer: &Outstanding| (offer.offer_id, offer.to) == (offer_id, by) && offer.expires_at > now;
+        let index = peer.offers.iter().position(open)?;
+        peer.offers.remove(index);
+        Some(peer.conn)
+    }
+
+    fn take(&mut self, peer_id: &PeerId) -> Option<Peer> {
+        let peer = self.peers.remove(peer_id)?;
         let list = self.list(peer.complete);
         list.swap_remove(peer.slot);
         if let Some(moved) = list.get(peer.slot).copied() {
             self.peers.get_mut(&moved).expect("a listed peer is in the map").slot = peer.slot;
         }
+        Some(peer)
     }
 
     fn list(&mut self, complete: bool) -> &mut Vec<PeerId> {
@@ -75,7 +122,12 @@ impl Swarm {
     /// Whom to pair `peer_id` with: up to `count` other peers, none twice. A seeder gets leechers, as two seeders have
     /// nothing to trade; a leecher gets a seeder first, then leechers and seeders in turn while there are both.
     pub(super) fn partners(&self, peer_id: &PeerId, count: usize, rng: &mut Rng) -> Vec<ConnId> {
-        let seeders: &[PeerId] = if self.is_complete(peer_id) { &[] } else { &self.seeders };
+        self.partners_for(peer_id, self.is_complete(peer_id), count, rng)
+    }
+
+    /// The same for a peer that need not be here.
+    pub(super) fn partners_for(&self, peer_id: &PeerId, complete: bool, count: usize, rng: &mut Rng) -> Vec<ConnId> {
+        let seeders: &[PeerId] = if complete { &[] } else { &self.seeders };
         let mut others = |list| around(list, rng).filter(|other| *other != peer_id);
         let mut lists = [others(seeders), others(&self.leechers)];
         let mut partners = Vec::new();
@@ -88,11 +140,13 @@ impl Swarm {
     }
 
     /// Panics if the lists and the map disagree.
-    pub(super) fn check(&self) {
+    pub(super) fn check(&self, limits: &TrackerLimits) {
         assert_eq!(self.peers.len(), self.seeders.len() + self.leechers.len(), "every peer is in one list");
         for (id, peer) in &self.peers {
             let list = if peer.complete { &self.seeders } else { &self.leechers };
             assert_eq!(list.get(peer.slot), Some(id), "a peer is at its slot");
+            assert!(peer.offers.len() <= limits.offers_outstanding, "outstanding offers are capped");
+            assert!(peer.offers.iter().is_sorted_by_key(|offer| offer.expires_at), "offers are in order of age");
         }
     }
 }
@@ -162,7 +216,7 @@ mod tests {
                 0 => swarm.remove(&peer_id),
                 complete => swarm.put(peer_id, ConnId(step), complete == 1),
             }
-            swarm.check();
+            swarm.check(&TrackerLimits::default());
         }
     }
 }

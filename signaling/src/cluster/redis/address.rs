@@ -20,7 +20,7 @@ pub struct Address {
 
 /// Something that connects.
 pub(super) enum Server {
-    Single(Client),
+    Single(Box<Client>),
     Cluster(Box<ClusterClientBuilder>),
 }
 
@@ -30,7 +30,7 @@ impl Address {
             let builder = ClusterClientBuilder::new(self.servers.clone());
             return Ok(Server::Cluster(Box::new(builder.use_protocol(ProtocolVersion::RESP3))));
         }
-        Client::open(self.servers[0].clone()).map(Server::Single)
+        Client::open(self.servers[0].clone()).map(|client| Server::Single(Box::new(client)))
     }
 }
 

@@ -1,0 +1,193 @@
+//! What a desk asks of the shards: the messages of clients, checked as far as a desk can.
+//!
+//! Invariant: a request is about one torrent, so one shard has all that is needed to serve it; only a scrape travels
+//! from shard to shard.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use swarmreel::ids::{InfoHash, OfferId, PeerId};
+use swarmreel::tracker::message::{SDP_BYTES_MAX, Tally};
+
+use super::ConnId;
+
+/// A session description in the form in which it stands in JSON: between the quotes, escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sdp<'a>(Cow<'a, str>);
+
+impl<'a> Sdp<'a> {
+    /// Takes plain text and escapes it.
+    pub fn escape(text: &str) -> Sdp<'static> {
+        let quoted = serde_json::to_string(text).expect("a string is always JSON");
+        Sdp(Cow::Owned(quoted[1..quoted.len() - 1].to_owned()))
+    }
+
+    /// Takes text in that form; `None` if it is not, or says too much.
+    pub fn from_json(text: String) -> Option<Sdp<'static>> {
+        let plain: String = serde_json::from_str(&format!("\"{text}\"")).ok()?;
+        (plain.len() <= SDP_BYTES_MAX).then_some(Sdp(Cow::Owned(text)))
+    }
+
+    /// The text as it stands in JSON.
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+
+    /// The same, tied to no message.
+    pub fn into_owned(self) -> Sdp<'static> {
+        Sdp(Cow::Owned(self.0.into_owned()))
+    }
+}
+
+/// What peers share who might be one person: an IPv4 address, or an IPv6 /64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Network(pub u64);
+
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Self {
+        // No global IPv6 address has 32 zero bits in front, so the two families do not meet.
+        match address.to_canonical() {
+            IpAddr::V4(address) => Network(u64::from(address.to_bits())),
+            IpAddr::V6(address) => Network((address.to_bits() >> 64) as u64),
+        }
+    }
+}
+
+/// One offer of an announce.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer<'a> {
+    /// To be copied into the answer.
+    pub offer_id: OfferId,
+    /// The description.
+    pub sdp: Sdp<'a>,
+}
+
+/// A peer joins or stays in a swarm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announce<'a> {
+    /// Who announces.
+    pub conn: ConnId,
+    /// From where.
+    pub network: Network,
+    /// The torrent.
+    pub info_hash: InfoHash,
+    /// The peer's name there.
+    pub peer_id: PeerId,
+    /// Whether it has all bytes.
+    pub complete: bool,
+    /// To be relayed: as many as are wanted and allowed.
+    pub offers: Vec<Offer<'a>>,
+    /// It announces too often: it is told so, and has no offers here.
+    pub too_often: bool,
+}
+
+/// A peer answers an offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// Who answers; it is a peer of that name.
+    pub conn: ConnId,
+    /// The torrent.
+    pub info_hash: InfoHash,
+    /// The answering peer.
+    pub peer_id: PeerId,
+    /// The peer that made the offer.
+    pub to_peer_id: PeerId,
+    /// The offer.
+    pub offer_id: OfferId,
+    /// The description.
+    pub sdp: Sdp<'a>,
+}
+
+/// A peer leaves a swarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leave {
+    /// Whose peer it is; it stays if it is another's.
+    pub conn: ConnId,
+    /// The torrent.
+    pub info_hash: InfoHash,
+    /// The peer's name there.
+    pub peer_id: PeerId,
+}
+
+/// Who wants to know the counts of a scrape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// A WebSocket client.
+    Conn(ConnId),
+    /// Somebody else, by a number of the caller's.
+    Ticket(u64),
+}
+
+/// A question for the counts of some torrents, on its way from shard to shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scrape {
+    /// Who asks.
+    pub asker: Asker,
+    /// The torrents in the order asked for, each with its counts once its shard has given them.
+    pub tallies: Vec<(InfoHash, Option<Tally>)>,
+}
+
+impl Scrape {
+    /// A question that no shard has seen.
+    pub fn new(asker: Asker, hashes: impl IntoIterator<Item = InfoHash>) -> Self {
+        Self { asker, tallies: hashes.into_iter().map(|hash| (hash, None)).collect() }
+    }
+
+    fn next(&self) -> Option<InfoHash> {
+        self.tallies.iter().find(|(_, tally)| tally.is_none()).map(|(hash, _)| *hash)
+    }
+}
+
+/// One thing asked of a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// A peer joins or stays.
+    Announce(Announce<'a>),
+    /// A peer answers an offer.
+    Answer(Answer<'a>),
+    /// A peer leaves and wants a reply; `too_often` as in an announce.
+    Stop {
+        /// Who leaves.
+        leave: Leave,
+        /// As [`Announce::too_often`].
+        too_often: bool,
+    },
+    /// A peer is gone.
+    Leave(Leave),
+    /// Somebody wants counts.
+    Scrape(Scrape),
+}
+
+impl Request<'_> {
+    /// Which of `count` shards is to handle this.
+    pub fn shard(&self, count: usize) -> usize {
+        match self {
+            Request::Announce(announce) => shard_of(&announce.info_hash, count),
+            Request::Answer(answer) => shard_of(&answer.info_hash, count),
+            Request::Stop { leave, .. } | Request::Leave(leave) => shard_of(&leave.info_hash, count),
+            Request::Scrape(scrape) => scrape.next().map_or(0, |hash| shard_of(&hash, count)),
+        }
+    }
+
+    /// The same, tied to no message, so that it can go to another thread.
+    pub fn into_owned(self) -> Request<'static> {
+        match self {
+            Request::Announce(announce) => {
+                let owned = |offer: Offer<'_>| Offer { offer_id: offer.offer_id, sdp: offer.sdp.into_owned() };
+                let offers = announce.offers.into_iter().map(owned).collect();
+                Request::Announce(Announce { offers, ..announce })
+            }
+            Request::Answer(answer) => Request::Answer(Answer { sdp: answer.sdp.into_owned(), ..answer }),
+            Request::Stop { leave, too_often } => Request::Stop { leave, too_often },
+            Request::Leave(leave) => Request::Leave(leave),
+            Request::Scrape(scrape) => Request::Scrape(scrape),
+        }
+    }
+}
+
+/// Which of `count` shards has this torrent. Whoever chooses info hashes can choose the shard: it gains nothing that
+/// one torrent with many peers would not give.
+pub fn shard_of(info_hash: &InfoHash, count: usize) -> usize {
+    let [a, b, c, d, ..] = info_hash.0;
+    u32::from_be_bytes([a, b, c, d]) as usize % count.max(1)
+}
