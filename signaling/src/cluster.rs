@@ -26,7 +26,8 @@ use swarmreel::tracker::message::Tally;
 pub use limits::ClusterLimits;
 pub use shard::{ClusterCounters, ClusterShard};
 
-/// One life of one process: drawn at random when it starts, so that a node that is started again is another one.
+/// One lease of one process: drawn at random, so that a node that is started again, or was taken for dead, is another
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
 
@@ -63,6 +64,11 @@ pub struct Count {
 impl Count {
     /// No peers.
     pub const NONE: Self = Self { seeders: 0, leechers: 0 };
+
+    /// One peer.
+    pub fn one(complete: bool) -> Self {
+        Self { seeders: complete.into(), leechers: (!complete).into() }
+    }
 }
 
 impl Add for Count {

@@ -119,6 +119,11 @@ impl Listing {
         }
     }
 
+    /// Other nodes that have peers, as the last exchange says.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.counts.iter().map(|(node, _)| *node)
+    }
+
     /// Peers of the other nodes that live.
     pub(super) fn elsewhere(&self, is_live: impl Fn(NodeId) -> bool) -> Count {
         let live = self.counts.iter().filter(|(node, _)| is_live(*node));

@@ -15,8 +15,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::ClusterLimits;
 use super::registry::{Input, Output};
-use super::{ClusterLimits, NodeId};
 pub use address::Address;
 use script::Names;
 use session::Session;
@@ -95,14 +95,13 @@ pub struct Link {
 struct Shared<D> {
     options: ClusterOptions,
     names: Names,
-    node: NodeId,
     stats: Arc<LinkStats>,
     deliver: D,
 }
 
 impl Link {
     /// Starts the link's task on the current runtime. Whatever happens is given to `deliver`, which must not block.
-    pub fn start<D>(options: ClusterOptions, node: NodeId, deliver: D) -> Self
+    pub fn start<D>(options: ClusterOptions, deliver: D) -> Self
     where
         D: Fn(Input) + Send + Sync + 'static,
     {
@@ -112,7 +111,7 @@ impl Link {
         let stats = Arc::new(LinkStats::default());
         let queue_bytes = options.limits.queue_bytes;
         let names = Names { prefix: options.prefix.clone() };
-        let shared = Arc::new(Shared { options, names, node, stats: stats.clone(), deliver });
+        let shared = Arc::new(Shared { options, names, stats: stats.clone(), deliver });
         tokio::spawn(async move {
             keep(shared, queue, stopping).await;
             drop(over);
@@ -156,11 +155,14 @@ async fn keep<D>(
 {
     let limits = shared.options.limits.clone();
     let mut retry = limits.retry_first;
+    let mut node = None;
     loop {
+        let opening = timeout(limits.connect * 2, Session::open(shared.clone(), node));
         tokio::select! {
             _ = &mut stopping => return,
-            opened = timeout(limits.connect * 2, Session::open(shared.clone())) => if let Ok(Ok(mut session)) = opened {
+            opened = opening => if let Ok(Ok(mut session)) = opened {
                 retry = limits.retry_first;
+                node = Some(session.node());
                 shared.stats.up.store(true, Ordering::Relaxed);
                 shared.stats.connects.fetch_add(1, Ordering::Relaxed);
                 let stopped = session.serve(&mut queue, &mut stopping).await;
@@ -188,9 +190,13 @@ async fn keep<D>(
 
 /// Between half of it and all.
 fn jittered(wait: Duration) -> Duration {
-    let mut chance = [0; 4];
-    getrandom::fill(&mut chance).expect("the system has random bytes");
-    wait.mul_f64(0.5 + 0.5 * f64::from(u32::from_ne_bytes(chance)) / f64::from(u32::MAX))
+    wait.mul_f64(0.5 + 0.5 * f64::from(u32::from_ne_bytes(random())) / f64::from(u32::MAX))
+}
+
+fn random<const COUNT: usize>() -> [u8; COUNT] {
+    let mut bytes = [0; COUNT];
+    getrandom::fill(&mut bytes).expect("the system has random bytes");
+    bytes
 }
 
 impl<D: Fn(Input)> Shared<D> {

@@ -15,9 +15,13 @@ use super::{Count, NodeId};
 /// Something happened outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// Registry and backplane are there, after not having been, or after this node was taken for dead: these nodes live,
-    /// and what this node told anyone may be forgotten.
-    Up(Arc<[NodeId]>),
+    /// Registry and backplane are there, after not having been. What this node told anyone may be forgotten.
+    Up {
+        /// Who this node is from now on: another one, if its lease had ended.
+        node: NodeId,
+        /// The nodes that live.
+        live: Arc<[NodeId]>,
+    },
     /// Registry or backplane cannot be reached.
     Down,
     /// The nodes that live now.

@@ -69,11 +69,11 @@ pub struct ClusterCounters {
 }
 
 impl ClusterShard {
-    /// A shard that may become part of a cluster as `node`. The seed decides to which nodes offers go.
-    pub fn new(shard: Shard, node: NodeId, tracker: TrackerLimits, limits: ClusterLimits, seed: [u8; 32]) -> Self {
+    /// A shard that may become part of a cluster. The seed decides to which nodes offers go.
+    pub fn new(shard: Shard, tracker: TrackerLimits, limits: ClusterLimits, seed: [u8; 32]) -> Self {
         Self {
             shard,
-            node,
+            node: NodeId(0),
             limits,
             tracker_limits: tracker,
             rng: Rng::new(seed),
@@ -113,7 +113,7 @@ impl ClusterShard {
     /// Something happened outside.
     pub fn input(&mut self, now: Moment, input: Input) {
         match input {
-            Input::Up(nodes) => self.resync(now, &nodes),
+            Input::Up { node, live } => self.resync(now, node, &live),
             Input::Down => self.isolate(now),
             Input::Nodes(nodes) if self.up => self.renew(now, &nodes),
             Input::Synced(synced) if self.up => self.synced(now, &synced),
@@ -162,6 +162,11 @@ impl ClusterShard {
         self.counters
     }
 
+    /// Swarms of which something is known or to be told: those that are here, and for a while those that were.
+    pub fn swarms_known(&self) -> usize {
+        self.listings.len()
+    }
+
     /// Panics if an invariant is broken.
     pub fn check(&self) {
         self.shard.check();
@@ -181,10 +186,14 @@ impl ClusterShard {
                 if self.parking.holds(info_hash, *conn) {
                     return Some(*info_hash);
                 }
-                if self.shard.connection_of(info_hash, peer_id).is_some() {
+                let is_bound = self.shard.connection_of(info_hash, peer_id).is_some();
+                if is_bound && !self.is_stale(now, info_hash) {
                     return None;
                 }
-                self.listing(now, *info_hash).claim(*peer_id, None);
+                let listing = self.listing(now, *info_hash);
+                if !is_bound {
+                    listing.claim(*peer_id, None);
+                }
                 self.schedule(*info_hash, now);
                 Some(*info_hash)
             }
@@ -229,7 +238,7 @@ impl ClusterShard {
             self.left(now, peer.info_hash, peer.peer_id);
         }
         self.offer_elsewhere(now);
-        self.freshen(now, peer.info_hash);
+        self.tell(now, peer.info_hash);
     }
 
     /// A peer is not bound here any more.
@@ -251,7 +260,7 @@ impl ClusterShard {
         for (peer_id, holder) in holders {
             self.settle(now, info_hash, peer_id, holder);
         }
-        self.tidy(now, synced);
+        self.tidy(synced);
         self.count_elsewhere(info_hash);
         self.unpark(now, info_hash);
         self.reschedule(now, info_hash);
@@ -301,9 +310,12 @@ impl ClusterShard {
         self.publish(holder, info_hash, Message::Claim(peer_id));
     }
 
-    /// Serves what waited only for what is known now.
-    fn unpark(&mut self, now: Moment, info_hash: InfoHash) {
+    /// Serves what waited only for what is known now, which includes who of the nodes concerned lives.
+    pub(super) fn unpark(&mut self, now: Moment, info_hash: InfoHash) {
         let Some(listing) = self.listings.get(&info_hash) else { return };
+        if listing.nodes().any(|node| self.nodes.standing(node) == Standing::Unknown) {
+            return;
+        }
         let requests = self.parking.release(&info_hash, |request| match request {
             Request::Announce(announce) => !listing.is_pending(&announce.peer_id),
             _ => true,

@@ -3,7 +3,7 @@
 //!
 //! Invariant: what the registry was told and what is true differ only while an exchange is due or on its way.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::time::Moment;
@@ -14,19 +14,22 @@ use super::nodes::Standing;
 use super::registry::{Output, Synced};
 use super::shard::ClusterShard;
 use super::{Count, NodeId};
-use crate::tracker::Scrape;
+use crate::tracker::{Request, Scrape};
 
 /// With fewer peers than this a swarm looks more often for those of other nodes.
 const FEW: u32 = 10;
 
 impl ClusterShard {
-    /// The cluster can be reached, for the first time or again: everything is told to it anew.
-    pub(super) fn resync(&mut self, now: Moment, live: &[NodeId]) {
+    /// The cluster can be reached, for the first time or again: everything is told to it anew. What this node claimed
+    /// under another id is its own.
+    pub(super) fn resync(&mut self, now: Moment, node: NodeId, live: &[NodeId]) {
+        self.isolate(now);
+        let before = std::mem::replace(&mut self.node, node);
         self.up = true;
         self.renew(now, live);
         let peers: Vec<_> = self.shard.peers().map(|(peer, _)| (peer.info_hash, peer.peer_id)).collect();
         for (info_hash, peer_id) in peers {
-            self.listing(now, info_hash).claim(peer_id, None);
+            self.listing(now, info_hash).claim(peer_id, Some(before).filter(|before| *before != node));
             self.schedule(info_hash, now);
         }
     }
@@ -54,36 +57,36 @@ impl ClusterShard {
         let hashes: Vec<_> = self.listings.keys().copied().collect();
         for info_hash in hashes {
             self.count_elsewhere(info_hash);
-            let suspects = self.listing(now, info_hash).take_suspects();
-            if suspects.is_empty() {
-                continue;
-            }
+            let suspects = self.listings.get_mut(&info_hash).map(Listing::take_suspects).unwrap_or_default();
             for (peer_id, holder) in suspects {
                 self.settle(now, info_hash, peer_id, holder);
             }
-            self.reschedule(now, info_hash);
+            if self.listings.get(&info_hash).is_some_and(Listing::has_news) {
+                self.schedule(info_hash, now);
+            }
+            if self.parking.has_any(&info_hash) {
+                self.unpark(now, info_hash);
+            }
         }
     }
 
     /// Counts and claims of the dead are removed, and claims of this node that nobody here stands behind. Both are left
     /// by crashes and lost exchanges.
-    pub(super) fn tidy(&mut self, now: Moment, synced: &Synced) {
-        let info_hash = synced.info_hash;
-        let nodes: BTreeSet<_> = synced.counts.iter().map(|(node, _)| *node).collect();
-        for node in nodes {
-            if node != self.node && self.nodes.standing(node) == Standing::Dead {
-                self.listing(now, info_hash).forget(node);
-            }
-        }
+    pub(super) fn tidy(&mut self, synced: &Synced) {
+        let (info_hash, node) = (synced.info_hash, self.node);
+        let others = synced.counts.iter().map(|(node, _)| *node).filter(|other| *other != node);
+        let dead: Vec<_> = others.filter(|other| self.nodes.standing(*other) == Standing::Dead).collect();
+        let mut stale = Vec::new();
         for &(peer_id, holder) in &synced.sample {
-            let is_stale = if holder == self.node {
-                !self.is_wanted(&info_hash, &peer_id)
-            } else {
-                self.nodes.standing(holder) == Standing::Dead
+            let is_stale = match holder == node {
+                true => !self.is_wanted(&info_hash, &peer_id),
+                false => self.nodes.standing(holder) == Standing::Dead,
             };
-            if is_stale {
-                self.listing(now, info_hash).discard(peer_id, holder);
-            }
+            stale.extend(is_stale.then_some((peer_id, holder)));
+        }
+        if let Some(listing) = self.listings.get_mut(&info_hash) {
+            dead.into_iter().for_each(|node| listing.forget(node));
+            stale.into_iter().for_each(|(peer_id, holder)| listing.discard(peer_id, holder));
         }
     }
 
@@ -99,16 +102,21 @@ impl ClusterShard {
         self.shard.set_elsewhere(info_hash, count.into());
     }
 
-    /// Looks anew at a swarm, soon if much depends on it, and tells of changes.
-    pub(super) fn freshen(&mut self, now: Moment, info_hash: InfoHash) {
-        let here = self.count_here(&info_hash);
+    /// Whether what is known of a swarm elsewhere is too old for an announce, which then waits for news.
+    pub(super) fn is_stale(&self, now: Moment, info_hash: &InfoHash) -> bool {
+        let here = self.count_here(info_hash);
         let few = here.seeders.saturating_add(here.leechers) < FEW || here.seeders == 0;
         let age = if few { self.limits.counts_age_short } else { self.limits.counts_age };
-        let news = self.limits.news;
+        let synced_at = self.listings.get(info_hash).and_then(|listing| listing.synced_at);
+        synced_at.is_none_or(|at| at + age <= now)
+    }
+
+    /// Tells of changed counts, before long.
+    pub(super) fn tell(&mut self, now: Moment, info_hash: InfoHash) {
+        let (here, news) = (self.count_here(&info_hash), self.limits.news);
         let listing = self.listing(now, info_hash);
-        let changed = (listing.told != here).then(|| listing.told_at.map_or(now, |at| now.max(at + news)));
-        let stale = listing.synced_at.is_none_or(|at| at + age <= now).then_some(now);
-        if let Some(due) = changed.into_iter().chain(stale).min() {
+        if listing.told != here {
+            let due = listing.told_at.map_or(now, |at| now.max(at + news));
             self.schedule(info_hash, due);
         }
     }
@@ -139,6 +147,17 @@ impl ClusterShard {
         }
         self.lookups.1 += 1;
         self.lookups.1 <= self.limits.lookups_per_second
+    }
+
+    /// This node's own peers of a swarm, with those that wait to be admitted: so they are counted with their claims.
+    fn count_expected(&self, info_hash: &InfoHash) -> Count {
+        let announced = |request: &Request<'_>| match request {
+            Request::Announce(announce) => Some((announce.peer_id, announce.complete)),
+            _ => None,
+        };
+        let waiting: BTreeMap<_, _> = self.parking.waiting(info_hash).filter_map(announced).collect();
+        let is_new = |(peer_id, _): &(&PeerId, &bool)| self.shard.connection_of(info_hash, peer_id).is_none();
+        waiting.iter().filter(is_new).fold(self.count_here(info_hash), |sum, (_, complete)| sum + Count::one(*complete))
     }
 
     pub(super) fn listing(&mut self, now: Moment, info_hash: InfoHash) -> &mut Listing {
@@ -196,7 +215,7 @@ impl ClusterShard {
     }
 
     fn begin(&mut self, now: Moment, info_hash: InfoHash) {
-        let here = self.count_here(&info_hash);
+        let here = self.count_expected(&info_hash);
         let is_over = |listing: &Listing| listing.is_idle() && listing.used_at + self.limits.idle <= now;
         if here == Count::NONE && self.listings.get(&info_hash).is_none_or(is_over) {
             self.listings.remove(&info_hash);

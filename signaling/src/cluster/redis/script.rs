@@ -45,17 +45,20 @@ impl Names {
     }
 }
 
-/// Renews the lease of `member`. Gives whether it had not ended, and the members that live.
+/// Takes a new lease for `member`, or renews it. Gives the members that live; `None` if there is none to renew.
 pub(super) async fn heartbeat<C: ConnectionLike>(
     connection: &mut C,
     names: &Names,
     member: &str,
+    is_new: bool,
     limits: &ClusterLimits,
-) -> RedisResult<(bool, Vec<String>)> {
+) -> RedisResult<Option<Vec<String>>> {
     let reply = run(connection, HEARTBEAT, |command| {
-        command.arg(1).arg(names.leases()).arg(member).arg(milliseconds(limits.lease));
+        let what = if is_new { "new" } else { "renew" };
+        command.arg(1).arg(names.leases()).arg(member).arg(milliseconds(limits.lease)).arg(what);
     });
-    Ok(from_redis_value(reply.await?)?)
+    let (held, members): (bool, Vec<String>) = from_redis_value(reply.await?)?;
+    Ok(held.then_some(members))
 }
 
 /// Does one exchange about a swarm. Fields that no node writes are passed over.
@@ -131,7 +134,7 @@ mod tests {
     #[test]
     fn c7_names_are_hexadecimal_whatever_the_bytes() {
         let names = Names { prefix: "sr".to_owned() };
-        let info_hash = InfoHash(*b"*{a}?[b]\r\n.>\0\\:\"' $");
+        let info_hash = InfoHash(*b"*{a}?[b]\r\n.>\0\\:\"' $/");
         let digits = info_hash.to_hex();
         for name in [names.counts(info_hash), names.claims(info_hash)] {
             assert!(name.starts_with(&format!("sr:{{{digits}}}:")), "{name}");

@@ -21,7 +21,7 @@ use super::super::NodeId;
 use super::super::message::Envelope;
 use super::super::registry::{Input, Output, Sync};
 use super::address::Server;
-use super::{Shared, script};
+use super::{Shared, random, script};
 
 /// What a node says to itself.
 const ECHO: &[u8] = b"echo";
@@ -29,6 +29,7 @@ const ECHO: &[u8] = b"echo";
 /// See the module.
 pub(super) struct Session<D> {
     shared: Arc<Shared<D>>,
+    node: NodeId,
     connection: Connection,
     pushes: mpsc::Receiver<PushInfo>,
     /// What was asked for and is on its way.
@@ -37,8 +38,8 @@ pub(super) struct Session<D> {
 }
 
 impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
-    /// Connects, subscribes, and takes a lease.
-    pub(super) async fn open(shared: Arc<Shared<D>>) -> RedisResult<Self> {
+    /// Connects, subscribes, and takes a lease: under the former id if that still has one.
+    pub(super) async fn open(shared: Arc<Shared<D>>, former: Option<NodeId>) -> RedisResult<Self> {
         let (sender, pushes) = mpsc::channel(shared.options.limits.inbox_messages);
         let stats = shared.stats.clone();
         let push = move |push: PushInfo| {
@@ -46,12 +47,28 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
                 stats.lost.fetch_add(1, Ordering::Relaxed);
             })
         };
-        let mut connection = Connection::open(&shared, push).await?;
-        let channel = shared.names.channel(shared.node);
-        connection.subscribe(&channel).await?;
-        let mut session = Self { shared, connection, pushes, errands: JoinSet::new(), heard_at: Instant::now() };
-        session.heartbeat(true).await?;
+        let connection = Connection::open(&shared, push).await?;
+        let (node, errands, heard_at) = (NodeId(0), JoinSet::new(), Instant::now());
+        let mut session = Self { shared, node, connection, pushes, errands, heard_at };
+        let mut kept = None;
+        if let Some(former) = former {
+            session.node = former;
+            kept = session.beat(false).await?;
+        }
+        if kept.is_none() {
+            session.node = NodeId::from_random(u64::from_ne_bytes(random()));
+        }
+        // Before the lease, so that nothing is sent where nobody listens.
+        let channel = session.shared.names.channel(session.node);
+        session.connection.subscribe(&channel).await?;
+        let live = session.beat(kept.is_none()).await?.ok_or((ErrorKind::Io, "the lease ended"))?;
+        (session.shared.deliver)(Input::Up { node: session.node, live });
         Ok(session)
+    }
+
+    /// Who this is.
+    pub(super) fn node(&self) -> NodeId {
+        self.node
     }
 
     /// Works until the link breaks, or is to stop: then it gives true.
@@ -75,10 +92,10 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
                     if self.heard_at.elapsed() > limits.lease {
                         return false;
                     }
-                    self.heartbeat(false).await
+                    self.heartbeat().await
                 }
                 output = queue.recv() => match output {
-                    Some(Output::Table) => self.heartbeat(false).await,
+                    Some(Output::Table) => self.heartbeat().await,
                     Some(Output::Sync(sync)) => { self.sync(sync); Ok(()) }
                     Some(Output::Publish { to, envelope }) => { self.publish(to, envelope); Ok(()) }
                     None => return true,
@@ -92,31 +109,41 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
 
     /// Gives the lease back.
     pub(super) async fn leave(mut self) {
-        let shared = self.shared.clone();
         let mut command = cmd("ZREM");
-        command.arg(shared.names.leases()).arg(shared.member());
-        let _ = timeout(shared.options.limits.patience, command.exec_async(&mut self.connection)).await;
+        command.arg(self.shared.names.leases()).arg(self.member());
+        let patience = self.shared.options.limits.patience;
+        let _ = timeout(patience, command.exec_async(&mut self.connection)).await;
     }
 
-    /// Renews the lease, and tells who lives. The first one of a session, and one after the lease had ended, tell more:
-    /// what this node told the others may be forgotten.
-    async fn heartbeat(&mut self, first: bool) -> RedisResult<()> {
-        let shared = self.shared.clone();
-        let member = shared.member();
-        let limits = &shared.options.limits;
-        let beat = script::heartbeat(&mut self.connection, &shared.names, &member, limits);
-        let (held, members) = within(limits.patience, beat).await?;
-        let nodes: Arc<[NodeId]> = members.iter().filter_map(|member| NodeId::from_hex(member.get(..16)?)).collect();
-        shared.stats.nodes.store(nodes.len(), Ordering::Relaxed);
-        (shared.deliver)(if first || !held { Input::Up(nodes) } else { Input::Nodes(nodes) });
+    /// Renews the lease, and tells who lives. A lease that ended is the end of the session: others took this node for
+    /// dead, and it has to begin anew.
+    async fn heartbeat(&mut self) -> RedisResult<()> {
+        let live = self.beat(false).await?.ok_or((ErrorKind::Io, "the lease ended"))?;
+        (self.shared.deliver)(Input::Nodes(live));
         Ok(())
     }
 
+    /// Takes or renews the lease. Gives who lives, or nothing if it had ended.
+    async fn beat(&mut self, is_new: bool) -> RedisResult<Option<Arc<[NodeId]>>> {
+        let (shared, member) = (self.shared.clone(), self.member());
+        let limits = &shared.options.limits;
+        let beat = script::heartbeat(&mut self.connection, &shared.names, &member, is_new, limits);
+        let Some(members) = within(limits.patience, beat).await? else { return Ok(None) };
+        let live: Arc<[NodeId]> = members.iter().filter_map(|member| NodeId::from_hex(member.get(..16)?)).collect();
+        shared.stats.nodes.store(live.len(), Ordering::Relaxed);
+        Ok(Some(live))
+    }
+
+    /// This node among the leases: its id, and its name for people.
+    fn member(&self) -> String {
+        format!("{} {}", self.node, self.shared.options.node_name)
+    }
+
     fn sync(&mut self, sync: Sync) {
-        let (shared, mut connection) = (self.shared.clone(), self.connection.clone());
+        let (shared, node, mut connection) = (self.shared.clone(), self.node, self.connection.clone());
         self.errands.spawn(async move {
             let limits = &shared.options.limits;
-            let done = script::sync(&mut connection, &shared.names, shared.node, &sync, limits);
+            let done = script::sync(&mut connection, &shared.names, node, &sync, limits);
             shared.stats.syncs.fetch_add(1, Ordering::Relaxed);
             match within(limits.patience, done).await {
                 Ok(synced) => {
@@ -153,8 +180,8 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
 
     fn echo(&mut self) {
         let (shared, connection) = (self.shared.clone(), self.connection.clone());
+        let channel = shared.names.channel(self.node);
         self.errands.spawn(async move {
-            let channel = shared.names.channel(shared.node);
             within(shared.options.limits.patience, say(connection, &channel, ECHO)).await.map(drop)
         });
     }
@@ -180,13 +207,6 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
             _ => {}
         }
         Ok(())
-    }
-}
-
-impl<D> Shared<D> {
-    /// This node among the leases: its id, and its name for people.
-    fn member(&self) -> String {
-        format!("{} {}", self.node, self.options.node_name)
     }
 }
 
