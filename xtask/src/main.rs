@@ -11,6 +11,7 @@ mod server;
 mod site;
 mod stages;
 mod tidy;
+mod trackers;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,8 @@ Usage: cargo xtask COMMAND
                        look for inputs that break the core, a minute a target; --keep the ones that reach most
   bench [FLAGS]        measure against WebTorrent and a bare data channel in real browsers; prints JSON
   bench picker         measure the picker natively: picks a second in good and bad circumstances
+  bench signaling [--only NAME] [--seconds N] [--sdp 1|3] [--tls] [--realtime] [--binary FILE]
+                       measure our tracker beside bittorrent-tracker and aquatic_ws, on one core; prints JSON
   profile [FLAGS]      tell where the workers of a download spend their time, by function, per GB
   size                 show how large the page is
   tidy                 check the rules of the house that no compiler knows";
@@ -54,6 +57,7 @@ fn command(arguments: &[String]) -> Result<()> {
         ("bench", [part]) if part == "picker" => {
             process::run(&mut process::cargo(["bench", "--quiet", "-p", "swarmreel", "--bench", "picker"]))
         }
+        ("bench", [part, flags @ ..]) if part == "signaling" => trackers::bench(flags),
         ("bench", flags) => stages::bench(flags),
         ("profile", flags) => stages::profile(flags),
         ("build", []) => server::build().map(drop),
