@@ -42,6 +42,7 @@ pub use refusal::Refusal;
 pub use request::{Announce, Answer, Asker, Leave, Network, Offer, Request, Scrape, shard_of};
 pub use sdp::Sdp;
 pub use shard::Shard;
+pub(crate) use shard::Spare;
 pub use stats::Stats;
 
 /// One WebSocket; minted by the caller and never reused.

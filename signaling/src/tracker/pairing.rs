@@ -22,14 +22,24 @@ pub(super) struct Round {
     pub(super) spared: bool,
 }
 
+/// Who makes the offers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offerer {
+    /// Unless it is a peer of another node.
+    pub(super) slot: Option<Slot>,
+    pub(super) network: Network,
+    pub(super) complete: bool,
+}
+
 /// Up to `count` peers for the offers of one. A seeder gets leechers, as two seeders have nothing to trade; a leecher gets a
 /// seeder first, then leechers and seeders in turn while there are both. The draws say where to begin.
-pub(super) fn pair(swarm: &Swarm, of: Slot, count: usize, now: Moment, draws: [u64; 2]) -> Round {
-    let own = swarm.peer(of);
-    let share = share(count, networks(swarm, own.network, own.complete));
+pub(super) fn pair(swarm: &Swarm, offerer: Offerer, count: usize, now: Moment, draws: [u64; 2]) -> Round {
+    let Offerer { network: own, complete, .. } = offerer;
+    let share = share(count, networks(swarm, offerer));
+    let others = swarm.networks() + usize::from(swarm.len_of(own) == 0) - 1;
     // One lap more than the share: one may be spent on the peer itself.
     let (laps, steps) = (share + 1, STEPS_PER_OFFER * (count + 1));
-    let seeders = (!own.complete).then(|| swarm.side(true).walk(draws[0], laps, steps));
+    let seeders = (!complete).then(|| swarm.side(true).walk(draws[0], laps, steps));
     let mut walks = (seeders.into_iter().flatten(), swarm.side(false).walk(draws[1], laps, steps));
     let mut round = Round::default();
     let mut chosen: SmallVec<[Network; OFFERS_MAX]> = SmallVec::new();
@@ -39,11 +49,11 @@ pub(super) fn pair(swarm: &Swarm, of: Slot, count: usize, now: Moment, draws: [u
             _ => walks.1.next().or_else(|| walks.0.next()),
         };
         let Some((network, slot)) = next else { break };
-        if slot == of {
+        if Some(slot) == offerer.slot {
             continue;
         }
         let taken = chosen.iter().filter(|other| **other == network).count();
-        if taken < share && swarm.peer(slot).received.admits(now, own.network, swarm.networks() - 1) {
+        if taken < share && swarm.peer(slot).received.admits(now, own, others) {
             round.partners.push(slot);
             chosen.push(network);
         } else {
@@ -53,12 +63,12 @@ pub(super) fn pair(swarm: &Swarm, of: Slot, count: usize, now: Moment, draws: [u
     round
 }
 
-/// How many networks have somebody to meet for a peer of this network.
-fn networks(swarm: &Swarm, own: Network, complete: bool) -> usize {
-    if complete {
+/// How many networks have somebody to meet for this peer.
+fn networks(swarm: &Swarm, offerer: Offerer) -> usize {
+    if offerer.complete {
         return swarm.side(false).networks();
     }
-    let alone = swarm.len_of(own) == 1;
+    let alone = offerer.slot.is_some() && swarm.len_of(offerer.network) == 1;
     swarm.networks() - usize::from(alone)
 }
 
@@ -97,7 +107,8 @@ mod tests {
     fn partners(swarm: &Swarm, of: u8, count: usize, rng: &mut Rng) -> Vec<u64> {
         let slot = swarm.find(&PeerId([of; 20])).unwrap();
         let draws = [rng.below(u64::MAX), rng.below(u64::MAX)];
-        let round = pair(swarm, slot, count, Moment(1), draws);
+        let &super::super::swarm::Peer { network, complete, .. } = swarm.peer(slot);
+        let round = pair(swarm, Offerer { slot: Some(slot), network, complete }, count, Moment(1), draws);
         round.partners.iter().map(|slot| swarm.peer(*slot).conn.0).collect()
     }
 

@@ -21,6 +21,12 @@ impl Sdp<'_> {
         Sdp(Cow::Owned(quoted[1..quoted.len() - 1].to_owned()))
     }
 
+    /// Takes text in that form; `None` if it is not, or says too much.
+    pub fn from_json(text: String) -> Option<Sdp<'static>> {
+        let plain: String = serde_json::from_str(&format!("\"{text}\"")).ok()?;
+        (plain.len() <= SDP_BYTES_MAX).then_some(Sdp(Cow::Owned(text)))
+    }
+
     /// The text as it stands in JSON.
     pub fn as_json(&self) -> &str {
         &self.0

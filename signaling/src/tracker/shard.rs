@@ -3,24 +3,28 @@
 //! Invariant: a (torrent, peer id) is bound to one connection until that leaves; every swarm has a peer; an answer passes
 //! only for an offer that was relayed to the answerer, once.
 
+mod elsewhere;
+
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
 
-use swarmreel::ids::InfoHash;
+use swarmreel::ids::{InfoHash, OfferId, PeerId};
 use swarmreel::rng::Rng;
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::Tally;
 
-use super::TrackerLimits;
 use super::counters::{Counters, Withheld};
 use super::delivery::{Delivery, ShardOutput};
 use super::keyed::Keyed;
-use super::pairing::{self, Round};
+use super::pairing::{self, Offerer, Round};
 use super::refusal::Refusal;
 use super::reply::{self, Relay};
 use super::request::{Announce, Answer, Asker, Leave, Network, Request, Scrape, shard_of};
 use super::side::Slot;
-use super::swarm::{Claim, Swarm};
+use super::swarm::{Claim, Peer, Swarm};
+use super::{ConnId, TrackerLimits};
+use elsewhere::Elsewhere;
+pub(crate) use elsewhere::Spare;
 
 const TOO_OFTEN: &str = "announcing too often: offers were not relayed";
 
@@ -36,6 +40,7 @@ pub struct Shard {
     swarms: HashMap<InfoHash, Box<Swarm>, Keyed>,
     counters: Counters,
     outputs: VecDeque<ShardOutput>,
+    elsewhere: Elsewhere,
 }
 
 impl Shard {
@@ -44,8 +49,8 @@ impl Shard {
         let key = Rng::new(seed).bytes20();
         let keyed = Keyed::new(std::array::from_fn(|at| key[at]));
         let swarms = HashMap::with_hasher(keyed);
-        let counters = Counters::default();
-        Self { limits, count, keyed, rounds: 0, swarms, counters, outputs: VecDeque::new() }
+        let (counters, elsewhere) = (Counters::default(), Elsewhere::default());
+        Self { limits, count, keyed, rounds: 0, swarms, counters, outputs: VecDeque::new(), elsewhere }
     }
 
     /// Serves a desk. The request is one for this shard.
@@ -71,7 +76,9 @@ impl Shard {
 
     /// The counts of one torrent.
     pub fn tally(&self, info_hash: &InfoHash) -> Tally {
-        self.swarms.get(info_hash).map(|swarm| swarm.tally()).unwrap_or_default()
+        let (here, there) = (self.tally_here(info_hash), self.elsewhere.tally(info_hash));
+        let complete = here.complete.saturating_add(there.complete);
+        Tally { complete, incomplete: here.incomplete.saturating_add(there.incomplete), downloaded: complete }
     }
 
     /// What was done here.
@@ -143,20 +150,25 @@ impl Shard {
     }
 
     fn leave(&mut self, now: Moment, peer: Leave) {
-        let Leave { conn, info_hash, peer_id } = peer;
-        let Some(swarm) = self.swarms.get_mut(&info_hash) else { return };
-        let Some(slot) = swarm.find(&peer_id).filter(|slot| swarm.peer(*slot).conn == conn) else { return };
-        let left = swarm.remove(slot);
-        if swarm.is_empty() {
-            self.swarms.remove(&info_hash);
-            if self.swarms.len() < self.swarms.capacity() / 4 {
-                self.swarms.shrink_to(2 * self.swarms.len());
-            }
-        }
+        let Some(left) = self.remove(&peer) else { return };
         if let Some(claim) = left.claim.filter(|claim| claim.expires_at > now) {
             self.counters.claims += 1;
             self.admit(Leave { conn: claim.conn, ..peer }, claim.network, claim.complete, false);
         }
+    }
+
+    /// Removes the peer, and the swarm with its last.
+    fn remove(&mut self, peer: &Leave) -> Option<Peer> {
+        let swarm = self.swarms.get_mut(&peer.info_hash)?;
+        let slot = swarm.find(&peer.peer_id).filter(|slot| swarm.peer(*slot).conn == peer.conn)?;
+        let left = swarm.remove(slot);
+        if swarm.is_empty() {
+            self.swarms.remove(&peer.info_hash);
+            if self.swarms.len() < self.swarms.capacity() / 4 {
+                self.swarms.shrink_to(2 * self.swarms.len());
+            }
+        }
+        Some(left)
     }
 
     fn response(&self, info_hash: &InfoHash, too_often: bool) -> String {
@@ -165,43 +177,63 @@ impl Shard {
     }
 
     fn relay_offers(&mut self, now: Moment, slot: Slot, announce: &Announce<'_>) {
-        let Announce { network, info_hash, peer_id, offers, .. } = announce;
+        let Announce { network, info_hash, peer_id, complete, offers, .. } = announce;
+        let draws = self.draws();
         let swarm = self.swarms.get_mut(info_hash).expect("the announcer is in the swarm");
         let open = swarm.peer_mut(slot).offers.refresh(now);
         let count = offers.len().min(self.limits.offers_outstanding.saturating_sub(open));
         self.counters.withhold(offers.len() - count, Withheld::Outstanding);
-        self.rounds += 1;
-        let draws = [0u8, 1].map(|side| self.keyed.hash_one((self.rounds, side)));
-        let Round { partners, spared } = pairing::pair(swarm, slot, count, now, draws);
-        let cause = if spared { Withheld::Share } else { Withheld::NoPartner };
-        self.counters.withhold(count - partners.len(), cause);
+        let offerer = Offerer { slot: Some(slot), network: *network, complete: *complete };
+        let share = self.elsewhere.share(info_hash, *complete, swarm.tally(), count);
+        let Round { partners, spared } = pairing::pair(swarm, offerer, count - share, now, draws);
+        let rest = &offers[partners.len()..count];
+        if !self.elsewhere.keep(announce, rest) {
+            self.counters.withhold(rest.len(), if spared { Withheld::Share } else { Withheld::NoPartner });
+        }
         self.counters.offers_relayed += partners.len() as u64;
         swarm.peer_mut(slot).offers.reserve(partners.len());
         let relay = Relay::of(info_hash, peer_id);
         for (offer, to) in offers.iter().zip(partners) {
-            let partner = swarm.peer_mut(to);
-            partner.received.note(now, *network);
-            let to = partner.conn;
+            let to = swarm.receives(to, now, *network);
             swarm.peer_mut(slot).offers.push(offer.offer_id, to, now, self.limits.offer_life);
             let text = relay.offer(&offer.offer_id, &offer.sdp);
             self.outputs.push_back(ShardOutput::Deliver(Delivery::Text { conn: to, text, droppable: true }));
         }
     }
 
+    /// Where a round of offers begins, on either side of a swarm.
+    fn draws(&mut self) -> [u64; 2] {
+        self.rounds += 1;
+        [0u8, 1].map(|side| self.keyed.hash_one((self.rounds, side)))
+    }
+
     fn answer(&mut self, now: Moment, answer: &Answer<'_>) {
         let &Answer { conn, info_hash, peer_id, to_peer_id, offer_id, .. } = answer;
-        let offerer = self.swarms.get_mut(&info_hash).and_then(|swarm| {
-            let answerer = swarm.peer(swarm.find(&peer_id)?).conn;
-            let offerer = swarm.find(&to_peer_id)?;
-            let offerer = swarm.peer_mut(offerer);
-            (answerer == conn && offerer.offers.take(offer_id, conn, now)).then_some(offerer.conn)
-        });
+        let offerer = match self.connection_of(&info_hash, &peer_id) {
+            Some(answerer) if answerer == conn => self.use_up(now, &info_hash, &to_peer_id, offer_id, conn),
+            _ => None,
+        };
         let Some(offerer) = offerer else {
             return self.refuse(Leave { conn, info_hash, peer_id }, Refusal::NoSuchOffer);
         };
         self.counters.answers_relayed += 1;
         let text = Relay::of(&info_hash, &peer_id).answer(&offer_id, &answer.sdp);
         self.deliver(Delivery::Text { conn: offerer, text, droppable: false });
+    }
+
+    /// Uses up the offer that this peer made to that connection. The peer's connection, if there was one.
+    fn use_up(
+        &mut self,
+        now: Moment,
+        info_hash: &InfoHash,
+        peer_id: &PeerId,
+        offer_id: OfferId,
+        by: ConnId,
+    ) -> Option<ConnId> {
+        let swarm = self.swarms.get_mut(info_hash)?;
+        let slot = swarm.find(peer_id)?;
+        let peer = swarm.peer_mut(slot);
+        peer.offers.take(offer_id, by, now).then_some(peer.conn)
     }
 
     /// Gives the counts that are known here. Who has no more to ask is answered.
@@ -227,7 +259,13 @@ impl Shard {
         self.deliver(Delivery::Refused { conn, info_hash, peer_id, refusal });
     }
 
-    fn deliver(&mut self, delivery: Delivery) {
+    /// The connection that a peer id is bound to.
+    pub(crate) fn connection_of(&self, info_hash: &InfoHash, peer_id: &PeerId) -> Option<ConnId> {
+        let swarm = self.swarms.get(info_hash)?;
+        swarm.find(peer_id).map(|slot| swarm.peer(slot).conn)
+    }
+
+    pub(crate) fn deliver(&mut self, delivery: Delivery) {
         self.outputs.push_back(ShardOutput::Deliver(delivery));
     }
 }

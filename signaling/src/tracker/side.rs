@@ -119,7 +119,9 @@ mod tests {
     fn a_lap_leads_through_every_network_once() {
         for count in 0..30 {
             let mut side = Side::new(Keyed::new([1; 16]));
-            (0..count).for_each(|number| drop(side.insert(Network(number.into()), number)));
+            for number in 0..count {
+                side.insert(Network(number.into()), number);
+            }
             for draw in 0..50u64 {
                 let draw = draw.wrapping_mul(0x9e37_79b9_7f4a_7c15);
                 let mut met: Vec<_> = side.walk(draw, 1, 100).map(|(_, slot)| slot).collect();

@@ -84,6 +84,13 @@ impl Swarm {
         &mut self.peers[slot as usize]
     }
 
+    /// The peer there is given an offer of this network. Its connection.
+    pub(super) fn receives(&mut self, slot: Slot, now: Moment, network: Network) -> ConnId {
+        let peer = self.peer_mut(slot);
+        peer.received.note(now, network);
+        peer.conn
+    }
+
     /// Every peer and its name.
     pub(super) fn peers(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
         self.peers.iter()
