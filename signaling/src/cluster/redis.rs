@@ -1,6 +1,6 @@
 //! The link to Redis: registry and backplane of a cluster (Redis 7 or Valkey, one server or a Redis Cluster).
 //!
-//! One task per process; it decides nothing about swarms. Leases are a sorted set, the registry two hashes a swarm, the
+//! One thread per process; it decides nothing about swarms. Leases are a sorted set, the registry two hashes a swarm, the
 //! backplane one sharded channel a node. Invariant: nothing is waited for longer than the limits say, and nothing
 //! queues without bound: what does not get through is told as such, or counted as lost.
 
@@ -8,10 +8,13 @@ mod address;
 mod script;
 mod session;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -80,13 +83,13 @@ figures! {
     malformed: u64,
 }
 
-/// A task that holds the link; dropping this ends it.
+/// The link's thread; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Link {
     outputs: mpsc::UnboundedSender<Output>,
     stats: Arc<LinkStats>,
     queue_bytes: usize,
-    /// Dropped to end the task; the task drops its end when it is over.
+    /// Dropped to end the thread, which drops its own end when it is over.
     stop: Option<oneshot::Sender<()>>,
     stopped: oneshot::Receiver<()>,
 }
@@ -100,10 +103,14 @@ struct Shared<D> {
 }
 
 impl Link {
-    /// Starts the link's task on the current runtime. Whatever happens is given to `deliver`, which must not block.
-    pub fn start<D>(options: ClusterOptions, deliver: D) -> Self
+    /// Starts the link's thread. Whatever happens is given to `deliver`, which must not block, and is false where there
+    /// is no room for it.
+    ///
+    /// # Errors
+    /// The system refuses a thread, or an event loop for it.
+    pub fn start<D>(options: ClusterOptions, deliver: D) -> io::Result<Self>
     where
-        D: Fn(Input) + Send + Sync + 'static,
+        D: Fn(Input) -> bool + Send + Sync + 'static,
     {
         let (outputs, queue) = mpsc::unbounded_channel();
         let (stop, stopping) = oneshot::channel();
@@ -112,11 +119,13 @@ impl Link {
         let queue_bytes = options.limits.queue_bytes;
         let names = Names { prefix: options.prefix.clone() };
         let shared = Arc::new(Shared { options, names, stats: stats.clone(), deliver });
-        tokio::spawn(async move {
-            keep(shared, queue, stopping).await;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let work = move || {
+            runtime.block_on(keep(shared, queue, stopping));
             drop(over);
-        });
-        Self { outputs, stats, queue_bytes, stop: Some(stop), stopped }
+        };
+        thread::Builder::new().name("cluster".to_owned()).spawn(work)?;
+        Ok(Self { outputs, stats, queue_bytes, stop: Some(stop), stopped })
     }
 
     /// The link in numbers.
@@ -151,7 +160,7 @@ async fn keep<D>(
     mut queue: mpsc::UnboundedReceiver<Output>,
     mut stopping: oneshot::Receiver<()>,
 ) where
-    D: Fn(Input) + Send + Sync + 'static,
+    D: Fn(Input) -> bool + Send + Sync + 'static,
 {
     let limits = shared.options.limits.clone();
     let mut retry = limits.retry_first;
@@ -167,7 +176,7 @@ async fn keep<D>(
                 shared.stats.connects.fetch_add(1, Ordering::Relaxed);
                 let stopped = session.serve(&mut queue, &mut stopping).await;
                 shared.stats.up.store(false, Ordering::Relaxed);
-                (shared.deliver)(Input::Down);
+                shared.deliver(Input::Down);
                 if stopped {
                     return session.leave().await;
                 }
@@ -199,7 +208,13 @@ fn random<const COUNT: usize>() -> [u8; COUNT] {
     bytes
 }
 
-impl<D: Fn(Input)> Shared<D> {
+impl<D: Fn(Input) -> bool> Shared<D> {
+    fn deliver(&self, input: Input) {
+        if !(self.deliver)(input) {
+            self.stats.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// What is asked for while the link is down: who asked hears that it is.
     fn lose(&self, output: &Output) {
         if let Output::Publish { envelope, .. } = output {

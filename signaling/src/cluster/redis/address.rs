@@ -81,7 +81,7 @@ mod tests {
             ("redis://:secret@10.0.0.1:7000/3", r#"["10.0.0.1:7000"]"#),
             ("rediss://user:secret@redis.example", r#"["redis.example:6379"]"#),
             ("redis-cluster://u:secret@a:1,b:2,c", r#"["a:1", "b:2", "c:6379"]"#),
-            ("rediss-cluster://[::1]:7000", r#"["[::1]:7000"]"#),
+            ("rediss-cluster://[::1]:7000", r#"["::1:7000"]"#),
         ] {
             let address = text.parse::<Address>().unwrap();
             assert_eq!(format!("{address:?}"), shown);

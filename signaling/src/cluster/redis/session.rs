@@ -37,7 +37,7 @@ pub(super) struct Session<D> {
     heard_at: Instant,
 }
 
-impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
+impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
     /// Connects, subscribes, and takes a lease: under the former id if that still has one.
     pub(super) async fn open(shared: Arc<Shared<D>>, former: Option<NodeId>) -> RedisResult<Self> {
         let (sender, pushes) = mpsc::channel(shared.options.limits.inbox_messages);
@@ -62,7 +62,7 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
         let channel = session.shared.names.channel(session.node);
         session.connection.subscribe(&channel).await?;
         let live = session.beat(kept.is_none()).await?.ok_or((ErrorKind::Io, "the lease ended"))?;
-        (session.shared.deliver)(Input::Up { node: session.node, live });
+        session.shared.deliver(Input::Up { node: session.node, live });
         Ok(session)
     }
 
@@ -119,7 +119,7 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
     /// dead, and it has to begin anew.
     async fn heartbeat(&mut self) -> RedisResult<()> {
         let live = self.beat(false).await?.ok_or((ErrorKind::Io, "the lease ended"))?;
-        (self.shared.deliver)(Input::Nodes(live));
+        self.shared.deliver(Input::Nodes(live));
         Ok(())
     }
 
@@ -147,12 +147,12 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
             shared.stats.syncs.fetch_add(1, Ordering::Relaxed);
             match within(limits.patience, done).await {
                 Ok(synced) => {
-                    (shared.deliver)(Input::Synced(synced));
+                    shared.deliver(Input::Synced(synced));
                     Ok(())
                 }
                 Err(error) => {
                     shared.stats.syncs_failed.fetch_add(1, Ordering::Relaxed);
-                    (shared.deliver)(Input::Unsynced(sync.info_hash));
+                    shared.deliver(Input::Unsynced(sync.info_hash));
                     if error.is_unrecoverable_error() { Err(error) } else { Ok(()) }
                 }
             }
@@ -194,7 +194,7 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
             (PushKind::SMessage, [_, Value::BulkString(message)]) => match Envelope::decode(message) {
                 Ok(envelope) => {
                     stats.received.fetch_add(1, Ordering::Relaxed);
-                    (self.shared.deliver)(Input::Received(envelope));
+                    self.shared.deliver(Input::Received(envelope));
                 }
                 Err(_) => {
                     stats.malformed.fetch_add(1, Ordering::Relaxed);
