@@ -70,12 +70,12 @@ impl Node {
     }
 
     async fn table(&mut self) -> Arc<[NodeId]> {
-        self.link.send(Output::Table);
+        self.link.sender().send(Output::Table);
         self.wait(|input| if let Input::Nodes(live) = input { Some(live) } else { None }).await
     }
 
     async fn sync(&mut self, sync: Sync) -> Synced {
-        self.link.send(Output::Sync(sync));
+        self.link.sender().send(Output::Sync(sync));
         self.wait(|input| if let Input::Synced(synced) = input { Some(synced) } else { None }).await
     }
 
@@ -85,7 +85,7 @@ impl Node {
 
     fn says(&self, to: NodeId, message: Message) -> Envelope {
         let envelope = Envelope { sender: self.id, info_hash: HASH, message };
-        self.link.send(Output::Publish { to, envelope: envelope.clone() });
+        self.link.sender().send(Output::Publish { to, envelope: envelope.clone() });
         envelope
     }
 }
@@ -146,8 +146,8 @@ async fn nodes_hear_each_other() {
         assert_eq!(b.received().await, envelope);
     }
     a.says(NodeId(1), Message::Claim(peer(9)));
-    eventually("what nobody takes is counted as lost", || a.link.stats().lost() == 1).await;
-    assert_eq!(a.link.stats().published(), 3);
+    eventually("what nobody takes is counted as lost", || a.link.sender().stats().lost() == 1).await;
+    assert_eq!(a.link.sender().stats().published(), 3);
 }
 
 #[tokio::test]
@@ -163,10 +163,10 @@ async fn c4_garbage_in_the_backplane_is_counted_and_no_more() {
     for bytes in &garbage {
         assert_eq!(redis.ask_with_bytes(&["SPUBLISH", &channel], bytes), "1");
     }
-    eventually("all are counted", || b.link.stats().malformed() == garbage.len() as u64).await;
+    eventually("all are counted", || b.link.sender().stats().malformed() == garbage.len() as u64).await;
     let envelope = a.says(b.id, Message::Freed(peer(1)));
     assert_eq!(b.received().await, envelope, "the node lives");
-    assert_eq!(b.link.stats().received(), 1);
+    assert_eq!(b.link.sender().stats().received(), 1);
 }
 
 #[tokio::test]
@@ -183,9 +183,9 @@ async fn c4_a_foreign_registry_is_passed_over() {
     assert_eq!(&*node.table().await, [node.id]);
     redis.ask(&["DEL", &counts]);
     redis.ask(&["SET", &counts, "not a hash"]);
-    node.link.send(Output::Sync(nothing(HASH)));
+    node.link.sender().send(Output::Sync(nothing(HASH)));
     assert_eq!(node.next().await, Input::Unsynced(HASH));
-    assert!(node.link.stats().up());
+    assert!(node.link.sender().stats().up());
 }
 
 #[tokio::test]
@@ -226,8 +226,8 @@ async fn c5_redis_dies_and_comes_back_empty() {
     redis.kill();
     a.down().await;
     b.down().await;
-    assert!(!a.link.stats().up());
-    a.link.send(Output::Sync(nothing(HASH)));
+    assert!(!a.link.sender().stats().up());
+    a.link.sender().send(Output::Sync(nothing(HASH)));
     a.says(b.id, Message::Claim(peer(1)));
     redis.restart();
     a.up().await;
@@ -245,7 +245,7 @@ async fn c5_redis_hangs() {
     let mut a = Node::with(&redis.url(), limits).await;
     let before = a.id;
     redis.signal(Signal::STOP);
-    a.link.send(Output::Sync(nothing(HASH)));
+    a.link.sender().send(Output::Sync(nothing(HASH)));
     assert_eq!(a.wait(|input| (!matches!(input, Input::Nodes(_))).then_some(input)).await, Input::Unsynced(HASH));
     a.down().await;
     redis.signal(Signal::CONT);
@@ -262,7 +262,7 @@ async fn c2_a_cut_connection_is_made_again() {
     a.up().await;
     redis.ask(&["ZREM", "test:nodes", &format!("{} a node", a.id)]);
     let before = a.id;
-    a.link.send(Output::Table);
+    a.link.sender().send(Output::Table);
     a.down().await;
     a.up().await;
     assert_ne!(a.id, before, "others took it for dead");
@@ -294,7 +294,7 @@ async fn messages_beyond_the_queue_are_lost_and_counted() {
         let sdp = "s".repeat(10_000);
         a.says(a.id, Message::Answer(Answer { answerer, offerer, offer_id, sdp }));
     }
-    assert!(a.link.stats().lost() >= 980, "{}", a.link.stats().lost());
+    assert!(a.link.sender().stats().lost() >= 980, "{}", a.link.sender().stats().lost());
     redis.signal(Signal::CONT);
 }
 

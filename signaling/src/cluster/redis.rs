@@ -86,12 +86,18 @@ figures! {
 /// The link's thread; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Link {
+    sender: LinkSender,
+    /// Dropped to end the thread, which drops its own end when it is over.
+    stop: oneshot::Sender<()>,
+    stopped: oneshot::Receiver<()>,
+}
+
+/// What the shards give their outputs to.
+#[derive(Clone, Debug)]
+pub struct LinkSender {
     outputs: mpsc::UnboundedSender<Output>,
     stats: Arc<LinkStats>,
     queue_bytes: usize,
-    /// Dropped to end the thread, which drops its own end when it is over.
-    stop: Option<oneshot::Sender<()>>,
-    stopped: oneshot::Receiver<()>,
 }
 
 /// What the task and its sessions work with.
@@ -125,11 +131,24 @@ impl Link {
             drop(over);
         };
         thread::Builder::new().name("cluster".to_owned()).spawn(work)?;
-        Ok(Self { outputs, stats, queue_bytes, stop: Some(stop), stopped })
+        Ok(Self { sender: LinkSender { outputs, stats, queue_bytes }, stop, stopped })
     }
 
+    /// What the shards give their outputs to.
+    pub fn sender(&self) -> &LinkSender {
+        &self.sender
+    }
+
+    /// Gives the lease back, if that takes no longer than the limits' patience, and ends.
+    pub async fn stop(self) {
+        drop(self.stop);
+        let _ = self.stopped.await;
+    }
+}
+
+impl LinkSender {
     /// The link in numbers.
-    pub fn stats(&self) -> &Arc<LinkStats> {
+    pub fn stats(&self) -> &LinkStats {
         &self.stats
     }
 
@@ -143,14 +162,7 @@ impl Link {
                 return;
             }
         }
-        // The task ends only with this link.
-        let _ = self.outputs.send(output);
-    }
-
-    /// Gives the lease back, if that takes no longer than the limits' patience, and ends.
-    pub async fn stop(mut self) {
-        drop(self.stop.take());
-        let _ = (&mut self.stopped).await;
+        let _ = self.outputs.send(output); // what is said after the end interests nobody
     }
 }
 
