@@ -33,8 +33,10 @@ impl Node {
     }
 
     async fn with(url: &str, limits: ClusterLimits) -> Self {
-        let (address, prefix) = (url.parse().unwrap(), "test".to_owned());
-        let options = ClusterOptions { address, prefix, node_name: "a node".to_owned(), limits };
+        Self::of(ClusterOptions { limits, ..options(url) }).await
+    }
+
+    async fn of(options: ClusterOptions) -> Self {
         let (sender, inputs) = mpsc::unbounded_channel();
         let link = Link::start(options, move |input| sender.send(input).is_ok()).unwrap();
         let mut node = Self { link, inputs, id: NodeId(0) };
@@ -88,6 +90,11 @@ impl Node {
         self.link.sender().send(Output::Publish { to, envelope: envelope.clone() });
         envelope
     }
+}
+
+fn options(url: &str) -> ClusterOptions {
+    let (address, prefix, node_name) = (url.parse().unwrap(), "test".to_owned(), "a node".to_owned());
+    ClusterOptions { address, ca: None, prefix, node_name, limits: ClusterLimits::default() }
 }
 
 fn peer(name: u8) -> PeerId {
@@ -333,6 +340,30 @@ async fn a_redis_cluster_serves_as_one_server_does() {
     }
     let heard: u64 = servers.iter().map(|server| info(server, "pubsubshard_channels")).sum();
     assert_eq!(heard, 2, "each node's channel is known to one server only");
+}
+
+#[tokio::test]
+async fn c4_redis_over_tls_is_known_by_its_certificate() {
+    let folder = std::env::temp_dir().join(format!("swarmreel-redis-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+    let [cert_file, key_file] = ["cert.pem", "key.pem"].map(|name| folder.join(name).to_string_lossy().into_owned());
+    std::fs::write(&cert_file, cert.pem()).unwrap();
+    std::fs::write(&key_file, signing_key.serialize_pem()).unwrap();
+    let tls = ["--tls-port", "{free}", "--tls-auth-clients", "no", "--tls-cert-file", &cert_file];
+    let redis = Redis::with(&[&tls[..], &["--tls-key-file", &key_file]].concat());
+    let port: u16 = redis.ask(&["CONFIG", "GET", "tls-port"]).lines().nth(1).unwrap().parse().unwrap();
+    let url = format!("rediss://127.0.0.1:{port}");
+    let known = ClusterOptions { ca: Some(cert.pem().into_bytes()), ..options(&url) };
+    assert_eq!(known.check(), Ok(()));
+    let mut node = Node::of(known).await;
+    assert_eq!(node.table().await.len(), 1);
+    let (sender, mut inputs) = mpsc::unbounded_channel();
+    let stranger = Link::start(options(&url), move |input| sender.send(input).is_ok()).unwrap();
+    assert!(timeout(Duration::from_secs(2), inputs.recv()).await.is_err(), "nobody vouches for this server");
+    assert!(!stranger.sender().stats().up());
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 /// A number from Redis' own statistics.

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use redis::{ErrorKind, RedisResult};
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -29,12 +30,24 @@ use session::Session;
 pub struct ClusterOptions {
     /// Where Redis is.
     pub address: Address,
+    /// PEM certificates by which servers are known over TLS, if not those that the system trusts.
+    pub ca: Option<Vec<u8>>,
     /// What all names in Redis begin with, so that several deployments share one Redis: letters, digits and hyphens.
     pub prefix: String,
     /// What people call this node; it need not be unique.
     pub node_name: String,
     /// The cluster's numbers.
     pub limits: ClusterLimits,
+}
+
+impl ClusterOptions {
+    /// Whether they can be used at all; connects to nothing.
+    ///
+    /// # Errors
+    /// What is wrong, in a few words.
+    pub fn check(&self) -> Result<(), String> {
+        self.address.server(self.ca.as_deref()).map(drop).map_err(|error| error.to_string())
+    }
 }
 
 /// The link in numbers.
@@ -92,10 +105,33 @@ pub struct Link {
     stopped: oneshot::Receiver<()>,
 }
 
+/// Something to be done, and its share of the queue.
+#[derive(Debug)]
+struct Errand {
+    output: Output,
+    hold: Hold,
+}
+
+/// Bytes of a message that is not done with; freed when this is dropped, wherever that is.
+#[derive(Debug)]
+struct Hold {
+    stats: Arc<LinkStats>,
+    bytes: usize,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.stats.queued_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Unbounded as a channel: the shards bound their exchanges, and [`Hold`]s the bytes of the rest.
+type Queue = mpsc::UnboundedReceiver<Errand>;
+
 /// What the shards give their outputs to.
 #[derive(Clone, Debug)]
 pub struct LinkSender {
-    outputs: mpsc::UnboundedSender<Output>,
+    outputs: mpsc::UnboundedSender<Errand>,
     stats: Arc<LinkStats>,
     queue_bytes: usize,
 }
@@ -154,57 +190,92 @@ impl LinkSender {
 
     /// Has something done. Messages beyond the queue's bytes are lost, and counted.
     pub fn send(&self, output: Output) {
-        if let Output::Publish { envelope, .. } = &output {
-            let queued = self.stats.queued_bytes.fetch_add(envelope.message.bytes(), Ordering::Relaxed);
-            if queued > self.queue_bytes {
-                self.stats.queued_bytes.fetch_sub(envelope.message.bytes(), Ordering::Relaxed);
-                self.stats.lost.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
+        let bytes = match &output {
+            Output::Publish { envelope, .. } => envelope.message.bytes(),
+            Output::Sync(_) | Output::Table => 0,
+        };
+        let stats = self.stats.clone();
+        if stats.queued_bytes.fetch_add(bytes, Ordering::Relaxed) > self.queue_bytes && bytes > 0 {
+            stats.lost.fetch_add(1, Ordering::Relaxed);
+            stats.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return;
         }
-        let _ = self.outputs.send(output); // what is said after the end interests nobody
+        // What is said after the end interests nobody.
+        let _ = self.outputs.send(Errand { output, hold: Hold { stats, bytes } });
     }
 }
 
 /// Makes the link, again and again, until it is to stop.
-async fn keep<D>(
-    shared: Arc<Shared<D>>,
-    mut queue: mpsc::UnboundedReceiver<Output>,
-    mut stopping: oneshot::Receiver<()>,
-) where
+async fn keep<D>(shared: Arc<Shared<D>>, mut queue: Queue, mut stopping: oneshot::Receiver<()>)
+where
     D: Fn(Input) -> bool + Send + Sync + 'static,
 {
     let limits = shared.options.limits.clone();
-    let mut retry = limits.retry_first;
-    let mut node = None;
+    let (mut retry, mut node, mut is_known) = (limits.retry_first, None, false);
     loop {
         let opening = timeout(limits.connect * 2, Session::open(shared.clone(), node));
-        tokio::select! {
+        let opened = tokio::select! {
             _ = &mut stopping => return,
-            opened = opening => if let Ok(Ok(mut session)) = opened {
-                retry = limits.retry_first;
-                node = Some(session.node());
-                shared.stats.up.store(true, Ordering::Relaxed);
-                shared.stats.connects.fetch_add(1, Ordering::Relaxed);
-                let stopped = session.serve(&mut queue, &mut stopping).await;
-                shared.stats.up.store(false, Ordering::Relaxed);
-                shared.deliver(Input::Down);
-                if stopped {
-                    return session.leave().await;
+            opened = opening => opened.unwrap_or_else(|_| Err((ErrorKind::Io, "too slow").into())),
+        };
+        let error = match opened {
+            Ok(session) => {
+                (retry, node, is_known) = (limits.retry_first, Some(session.node()), false);
+                match work(&shared, session, &mut queue, &mut stopping).await {
+                    Ok(()) => return,
+                    Err(error) => error,
                 }
             }
+            Err(error) => error,
+        };
+        if !is_known {
+            tracing::warn!(reason = error.category(), "the cluster cannot be reached: only our own peers meet");
+            is_known = true;
         }
-        let retry_at = Instant::now() + jittered(retry);
+        if pause(&shared, jittered(retry), &mut queue, &mut stopping).await {
+            return;
+        }
         retry = (retry * 2).min(limits.retry_max);
-        loop {
-            tokio::select! {
-                _ = &mut stopping => return,
-                () = sleep_until(retry_at) => break,
-                output = queue.recv() => match output {
-                    Some(output) => shared.lose(&output),
-                    None => return,
-                },
-            }
+    }
+}
+
+/// Works with a session until it breaks, or is to stop.
+async fn work<D>(
+    shared: &Shared<D>,
+    mut session: Session<D>,
+    queue: &mut Queue,
+    stopping: &mut oneshot::Receiver<()>,
+) -> RedisResult<()>
+where
+    D: Fn(Input) -> bool + Send + Sync + 'static,
+{
+    tracing::info!("the cluster is reached");
+    shared.stats.up.store(true, Ordering::Relaxed);
+    shared.stats.connects.fetch_add(1, Ordering::Relaxed);
+    let ended = session.serve(queue, stopping).await;
+    shared.stats.up.store(false, Ordering::Relaxed);
+    shared.deliver(Input::Down);
+    if ended.is_ok() {
+        session.leave().await;
+    }
+    ended
+}
+
+/// Waits before the next attempt; true if it is to stop. Who asks for something meanwhile has heard that the link is
+/// down.
+async fn pause<D>(shared: &Shared<D>, wait: Duration, queue: &mut Queue, stopping: &mut oneshot::Receiver<()>) -> bool {
+    let until = Instant::now() + wait;
+    loop {
+        tokio::select! {
+            _ = &mut *stopping => return true,
+            () = sleep_until(until) => return false,
+            errand = queue.recv() => match errand {
+                Some(Errand { output: Output::Publish { .. }, .. }) => {
+                    shared.stats.lost.fetch_add(1, Ordering::Relaxed);
+                }
+                Some(_) => {}
+                None => return true,
+            },
         }
     }
 }
@@ -223,14 +294,6 @@ fn random<const COUNT: usize>() -> [u8; COUNT] {
 impl<D: Fn(Input) -> bool> Shared<D> {
     fn deliver(&self, input: Input) {
         if !(self.deliver)(input) {
-            self.stats.lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// What is asked for while the link is down: who asked hears that it is.
-    fn lose(&self, output: &Output) {
-        if let Output::Publish { envelope, .. } = output {
-            self.stats.queued_bytes.fetch_sub(envelope.message.bytes(), Ordering::Relaxed);
             self.stats.lost.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use redis::cluster::ClusterClientBuilder;
-use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisResult};
+use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisResult, TlsCertificates};
 
 /// One Redis or Valkey server, or a Redis Cluster by some of its servers.
 ///
@@ -25,12 +25,22 @@ pub(super) enum Server {
 }
 
 impl Address {
-    pub(super) fn server(&self) -> RedisResult<Server> {
+    /// With the certificates by which servers are known, if not those that the system trusts.
+    pub(super) fn server(&self, ca: Option<&[u8]>) -> RedisResult<Server> {
+        let certificates = ca.map(|pem| TlsCertificates { client_tls: None, root_cert: Some(pem.to_vec()) });
         if self.cluster {
-            let builder = ClusterClientBuilder::new(self.servers.clone());
-            return Ok(Server::Cluster(Box::new(builder.use_protocol(ProtocolVersion::RESP3))));
+            let builder = ClusterClientBuilder::new(self.servers.clone()).use_protocol(ProtocolVersion::RESP3);
+            return Ok(Server::Cluster(Box::new(match certificates {
+                Some(certificates) => builder.certs(certificates),
+                None => builder,
+            })));
         }
-        Client::open(self.servers[0].clone()).map(|client| Server::Single(Box::new(client)))
+        let server = self.servers[0].clone();
+        let client = match certificates {
+            Some(certificates) => Client::build_with_tls(server, certificates),
+            None => Client::open(server),
+        };
+        client.map(|client| Server::Single(Box::new(client)))
     }
 }
 
@@ -85,7 +95,7 @@ mod tests {
         ] {
             let address = text.parse::<Address>().unwrap();
             assert_eq!(format!("{address:?}"), shown);
-            assert!(address.server().is_ok());
+            assert!(address.server(None).is_ok());
         }
     }
 
