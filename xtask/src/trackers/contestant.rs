@@ -110,8 +110,8 @@ fn aquatic(port: u16, tls: bool) -> Result<Vec<String>> {
     let settings = format!(
         "socket_workers = 1\nswarm_workers = 1\n[network]\naddress = \"127.0.0.1:{port}\"\n\
          websocket_max_frame_size = 65536\nenable_tls = {tls}\ntls_certificate_path = {:?}\ntls_private_key_path = {:?}\n",
-        file("cert.der"),
-        file("key.der"),
+        file("cert.pem"),
+        file("key.pem"),
     );
     std::fs::write(target().join("load/aquatic.toml"), settings)?;
     Ok(vec!["--config-file".to_owned(), file("aquatic.toml")])
