@@ -5,9 +5,11 @@
 //! default) the module `server` wraps them in tokio, and the binary wraps that in flags.
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 #[cfg(feature = "server")]
 pub mod server;
 mod tracker;
+pub mod websocket;
 
 pub use tracker::{
     Access, Announce, Answer, Asker, ConnId, Delivery, Desk, InfoHashes, Leave, Network, Offer, Output, Refusal,
