@@ -54,11 +54,12 @@ export class SwarmreelServer {
 
 /**
  * Starts our server and waits until it says where it is.
- * @param {{ args?: string[] }} [options] more flags for it
+ * @param {{ args?: string[], inside?: string[] }} [options] more flags for it; what runs a command where it is to run
  * @returns {Promise<SwarmreelServer>}
  */
-export async function startSwarmreel({ args = [] } = {}) {
-  const child = spawn(binary(), ["--listen", "127.0.0.1:0", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+export async function startSwarmreel({ args = [], inside = [] } = {}) {
+  const [program, ...words] = [...inside, binary(), "--listen", "127.0.0.1:0", ...args];
+  const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"] });
   const takeBack = atExit(() => child.kill("SIGKILL"));
   const exited = once(child, "exit").catch(() => {});
   const stop = async () => {
