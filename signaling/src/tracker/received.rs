@@ -9,6 +9,7 @@ use swarmreel::time::Moment;
 
 use super::offers::Stamp;
 use super::request::Network;
+use super::tight;
 
 /// Offers remembered: enough to see a share of a quarter.
 const KEPT: usize = 16;
@@ -40,7 +41,8 @@ impl Received {
         if self.0.len() == KEPT {
             self.0.remove(0);
         }
-        self.0.push((Stamp::of(now), tag(network)));
+        let end = self.0.len();
+        tight::insert(&mut self.0, end, (Stamp::of(now), tag(network)));
     }
 }
 

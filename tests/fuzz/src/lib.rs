@@ -9,6 +9,8 @@ mod case;
 mod driver;
 mod far;
 mod heap;
+#[cfg(test)]
+mod held;
 mod incoming;
 mod magnet;
 mod metadata;
