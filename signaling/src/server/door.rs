@@ -4,14 +4,15 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use swarmreel::rng::Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::admission::{Admission, Permit, Refused};
 use super::counters::Count;
@@ -41,8 +42,23 @@ impl Door {
         Self { shared, admission: admission.into(), rate, refusals, rng: Rng::new(seed) }
     }
 
+    /// Takes in what comes until then.
+    pub(super) async fn keep_open(&mut self, listener: &TcpListener, until: impl Future) {
+        let mut until = pin!(until);
+        loop {
+            tokio::select! {
+                _ = &mut until => return,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, from)) => self.admit(stream, from.ip()).await,
+                    // Out of file descriptors, or the client left already: the next accept may work.
+                    Err(_) => sleep(Duration::from_millis(50)).await,
+                },
+            }
+        }
+    }
+
     /// Takes in an accepted connection. Waits while its worker has too many letters to open: others wait in the kernel.
-    pub(super) async fn admit(&mut self, stream: TcpStream, from: IpAddr) {
+    async fn admit(&mut self, stream: TcpStream, from: IpAddr) {
         let address = Some(from).filter(|from| !is_within(*from, &self.shared.options.trusted_proxies));
         let admitted = if self.rate.take(self.shared.now(), ()) {
             Permit::of(&self.admission, address)
@@ -70,6 +86,9 @@ impl Door {
         };
         self.shared.counters[0].add(count, 1);
         let seconds = soonest + self.rng.below(latest - soonest);
+        if self.shared.options.tls.is_some() {
+            return; // A word in the clear would only confuse it.
+        }
         let Ok(turn) = self.refusals.clone().try_acquire_owned() else { return };
         let response =
             format!("HTTP/1.1 {status}\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");

@@ -191,8 +191,12 @@ impl Exchange {
         stats
     }
 
+    /// Serves other torrents from now on.
+    pub(super) fn set_access(&mut self, access: Access) {
+        self.desk.set_access(access);
+    }
+
     /// Counts the peers of some torrents, without joining.
-    #[allow(dead_code, reason = "the HTTP scrape takes it up next")]
     pub(super) fn tally(&mut self, now: Moment, hashes: Vec<InfoHash>) -> oneshot::Receiver<Vec<(InfoHash, Tally)>> {
         let (asker, answer) = oneshot::channel();
         let serial = self.tickets.last_key_value().map_or(0, |(ticket, _)| (ticket + 1) & ((1 << WORKER_SHIFT) - 1));

@@ -20,11 +20,12 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::admission::Permit;
-use super::connection::{Visitor, converse};
+use super::connection::{Visitor, converse, converse_by_tls};
 use super::counters::Count;
+use super::metrics::Readings;
 use super::exchange::{Exchange, Parcel};
 use super::{Shared, Stop, Stopped};
-use crate::Stats;
+use crate::{Access, Stats};
 
 /// Letters that wait for a worker; the sender of more waits.
 const LETTERS_MAX: usize = 256;
@@ -60,7 +61,7 @@ pub(super) struct Worker {
     buffer: RefCell<Box<[u8]>>,
     /// Connections of any kind.
     live: Cell<usize>,
-    stats: RefCell<Option<(Instant, String)>>,
+    stats: RefCell<Option<(Instant, Rc<Stats>)>>,
     stopped: Stopped,
 }
 
@@ -87,21 +88,31 @@ impl Worker {
         self.stopped.get() != Stop::Never
     }
 
-    /// `/stats.json` of all workers together, about a second old at most.
-    pub(super) async fn stats_json(&self) -> String {
-        if let Some((at, json)) = &*self.stats.borrow()
+    /// The statistics of all workers together, about a second old at most.
+    pub(super) async fn stats(&self) -> Rc<Stats> {
+        if let Some((at, stats)) = &*self.stats.borrow()
             && at.elapsed() < STATS_AGE_MAX
         {
-            return json.clone();
+            return stats.clone();
         }
         let stats = self.shared.gather(|exchange, _| exchange.stats()).await;
-        let sum = stats.iter().fold(Stats::default(), |mut sum, stats| {
+        let sum = Rc::new(stats.iter().fold(Stats::default(), |mut sum, stats| {
             sum.add(stats);
             sum
-        });
-        let json = serde_json::to_string(&sum).expect("counts with string keys are JSON");
-        *self.stats.borrow_mut() = Some((Instant::now(), json.clone()));
-        json
+        }));
+        *self.stats.borrow_mut() = Some((Instant::now(), sum.clone()));
+        sum
+    }
+
+    /// All that `/metrics` tells.
+    pub(super) async fn readings(&self) -> Readings {
+        let stun = self.shared.options.ice.stun.as_ref().map(|stun| stun.counts().to_vec());
+        Readings {
+            counts: self.shared.snapshot(),
+            stats: self.stats().await,
+            stun: stun.unwrap_or_default(),
+            uptime: self.shared.started.elapsed(),
+        }
     }
 }
 
@@ -170,6 +181,9 @@ async fn work(worker: Rc<Worker>, mut mailbox: mpsc::Receiver<Letter>) {
     let others = (0..worker.shared.mailboxes.len()).filter(|&to| to != worker.index);
     others.for_each(|to| drop(spawn_local(carry(worker.clone(), to))));
     spawn_local(tick(worker.clone()));
+    if let Some(access) = &worker.shared.options.access {
+        spawn_local(follow(worker.clone(), access.follow()));
+    }
     let mut drained = pin!(async {
         worker.stopping().await;
         let _ = timeout(worker.shared.options.sockets.stop_grace, drain(&worker)).await;
@@ -188,7 +202,11 @@ fn open(worker: &Rc<Worker>, letter: Letter) {
             // A stream that cannot be polled was closed meanwhile.
             let Ok(stream) = TcpStream::from_std(stream) else { return };
             worker.exchange().counters().add(Count::Accepted, 1);
-            spawn_local(converse(stream, Visitor::new(Present::new(worker), from, permit)));
+            let visitor = Visitor::new(Present::new(worker), from, permit);
+            match worker.shared.options.tls.clone() {
+                None => spawn_local(converse(stream, visitor)),
+                Some(tls) => spawn_local(converse_by_tls(stream, tls, visitor)),
+            };
         }
         Letter::Parcels(parcels) => worker.exchange().receive(worker.now(), parcels),
         Letter::Errand(errand) => errand(&mut worker.exchange(), worker.now()),
@@ -214,6 +232,17 @@ async fn tick(worker: Rc<Worker>) {
         let mut exchange = worker.exchange();
         exchange.counters().set(Count::LagMicros, late.as_micros().try_into().unwrap_or(u64::MAX));
         exchange.tick(worker.now());
+    }
+}
+
+/// Takes over each new access list.
+async fn follow(worker: Rc<Worker>, mut access: watch::Receiver<Access>) {
+    loop {
+        let list = access.borrow_and_update().clone();
+        worker.exchange().set_access(list);
+        if access.changed().await.is_err() {
+            return;
+        }
     }
 }
 
