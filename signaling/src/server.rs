@@ -180,9 +180,8 @@ pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Ou
     door.keep_open(&listener, stop).await;
     let open = workers.snapshot()[Count::Open];
     stopping.send_replace(Stop::Drain { spread: (open / 500).clamp(3, 60) });
-    // Every worker holds a receiver: the channel closes with the last of them. They look at the grace themselves. Until
-    // then whoever asks is told that the server stops.
-    door.keep_open(&listener, timeout(workers.options.sockets.stop_grace * 2, stopping.closed())).await;
+    // Every worker holds a receiver: the channel closes with the last of them. They look at the grace themselves.
+    door.turn_away(&listener, timeout(workers.options.sockets.stop_grace * 2, stopping.closed())).await;
     Ok(())
 }
 

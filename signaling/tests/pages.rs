@@ -6,8 +6,10 @@ use swarmreel::bencode;
 use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::tracker::message::{Announce, ServerMessage};
 use swarmreel_signaling::server::Options;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
-use common::{HASH, Server, leecher};
+use common::{HASH, Server, bytes_until_closed, leecher, text_until_closed};
 
 fn local() -> Options {
     Options { metrics_from: vec!["127.0.0.0/8".parse().unwrap()], ..Options::default() }
@@ -131,32 +133,65 @@ async fn metrics_are_for_the_networks_of_the_list() {
     assert_eq!(asked(proxied(), "X-Forwarded-For: 127.0.0.5\r\n").await, "200");
 }
 
+/// The bencoded body of an answer to `/scrape`.
+async fn scrape(server: &Server, query: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = format!("GET /scrape{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let page = bytes_until_closed(&mut stream).await;
+    assert!(page.starts_with(b"HTTP/1.1 200 "), "{}", page.escape_ascii());
+    let end = page.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+    page[end..].to_vec()
+}
+
 #[tokio::test]
 async fn http_scrape_counts_what_is_named() {
     let server = Server::start(Options { workers: 2, ..local() }).await;
-    let mut client = server.join().await;
-    client.announce(leecher(1)).await;
-    let mut seeder = server.join().await;
+    let (mut viewer, mut seeder) = (server.join().await, server.join().await);
+    viewer.announce(leecher(1)).await;
     seeder.announce(Announce { left: Some(0), ..leecher(2) }).await;
 
-    let query = |hash: u8| format!("info_hash={}", format!("%{hash:02x}").repeat(20));
-    let page = server.get(&format!("/scrape?{}&{}", query(HASH.0[0]), query(0xff))).await;
-    assert_eq!(header(&page, "content-type"), Some("text/plain; charset=utf-8"));
-    let count = |hash: &InfoHash, name: &str| {
-        // Bytes beyond ASCII are replaced in the text of the page, so that only the known torrent is looked up.
-        let file = format!("20:{}d", String::from_utf8_lossy(&hash.0));
-        let counts = body(&page).split_once(&file).unwrap_or_else(|| panic!("{page}")).1;
-        let value = counts.split_once(&format!("{}:{name}i", name.len())).unwrap().1;
-        value.split_once('e').unwrap().0.parse::<u32>().unwrap()
-    };
-    assert_eq!((count(&HASH, "complete"), count(&HASH, "incomplete")), (1, 1));
-    assert_eq!(body(&page).matches("incompletei0e").count(), 1, "nobody is in the other: {page}");
+    let other = InfoHash([0xff; 20]);
+    let query = |hash: &InfoHash| hash.0.map(|byte| format!("%{byte:02x}")).concat();
+    let body = scrape(&server, &format!("?info_hash={}&info_hash={}", query(&HASH), query(&other))).await;
+    let reply = bencode::decode(&body).unwrap();
+    let files: Vec<_> = reply.get("files").and_then(|files| files.dict()).expect("files").collect();
+    let counts = |file: bencode::Value<'_>| ["complete", "incomplete"].map(|name| file.get(name).unwrap().int());
+    let found: Vec<_> = files.into_iter().map(|(hash, file)| (hash.to_vec(), counts(file))).collect();
+    assert_eq!(found, [(HASH.0.to_vec(), [Some(1), Some(1)]), (other.0.to_vec(), [Some(0), Some(0)])]);
 
     for (query, reason) in [("", "needed"), ("?info_hash=abc", "20 bytes"), ("?info_hash=", "20 bytes")] {
-        let page = server.get(&format!("/scrape{query}")).await;
-        let reply = bencode::decode(body(&page).as_bytes()).unwrap();
-        let failure = reply.get("failure reason").and_then(|value| value.text()).expect("a reason");
-        assert!(failure.contains(reason) && page.starts_with("HTTP/1.1 200 "), "{query}: {page}");
+        let body = scrape(&server, query).await;
+        let failure = bencode::decode(&body).unwrap().get("failure reason").and_then(|value| value.text());
+        assert!(failure.as_ref().is_some_and(|failure| failure.contains(reason)), "{query}: {failure:?}");
     }
+    let mut statuses = Vec::new();
+    for _ in 0..100 {
+        statuses.push(server.get("/scrape").await[9..12].to_owned());
+    }
+    assert!(statuses.iter().any(|status| status == "429"), "nobody scrapes without end");
     server.stop().await;
+}
+
+/// A load balancer learns that the server leaves while it still says goodbye to its clients.
+#[tokio::test]
+async fn ready_is_no_more_while_the_server_drains() {
+    let server = Server::start(local()).await;
+    let deaf = server.raw().await; // never answers the close, and so is waited for
+    let address = server.address;
+    let stopping = tokio::spawn(server.stop());
+    let ready = async || {
+        let mut stream = TcpStream::connect(address).await.ok()?;
+        stream.write_all(b"GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.ok()?;
+        Some(text_until_closed(&mut stream).await)
+    };
+    let page = loop {
+        match ready().await.expect("it still answers") {
+            page if page.starts_with("HTTP/1.1 200 ") => {}
+            page => break page,
+        }
+    };
+    assert!(page.starts_with("HTTP/1.1 503 "), "{page}");
+    stopping.await.unwrap();
+    drop(deaf);
 }

@@ -97,8 +97,8 @@ impl Drop for Certificates {
     }
 }
 
-async fn expect_alive(socket: &mut WebSocketStream<TlsStream<TcpStream>>) {
-    let announce = ClientMessage::Announce(leecher(1)).write();
+async fn expect_alive(name: u8, socket: &mut WebSocketStream<TlsStream<TcpStream>>) {
+    let announce = ClientMessage::Announce(leecher(name)).write();
     socket.send(Message::text(announce)).await.unwrap();
     let reply = timeout(PATIENCE, socket.next()).await.expect("a reply").expect("an open connection").unwrap();
     let reply = ServerMessage::parse(reply.to_text().unwrap()).unwrap();
@@ -119,21 +119,21 @@ async fn s21_new_connections_see_the_new_certificate_and_open_ones_go_on() {
     let server = Server::start(Options { tls: Some(tls.clone()), ..Options::default() }).await;
     let mut first = certificates.join(&server).await;
     assert_eq!(certificates.shown(first.get_ref()), Some(0));
-    expect_alive(&mut first).await;
+    expect_alive(1, &mut first).await;
 
     certificates.write(1);
     tls.reload().unwrap();
     let mut second = certificates.join(&server).await;
     assert_eq!(certificates.shown(second.get_ref()), Some(1));
-    expect_alive(&mut first).await;
-    expect_alive(&mut second).await;
+    expect_alive(1, &mut first).await;
+    expect_alive(2, &mut second).await;
 
     fs::write(certificates.folder.join("chain.pem"), "-----BEGIN CERTIFICATE-----\nMII").unwrap();
     tls.reload().unwrap_err();
     let mut third = certificates.join(&server).await;
     assert_eq!(certificates.shown(third.get_ref()), Some(1), "a broken file keeps the old one");
-    for socket in [&mut first, &mut second, &mut third] {
-        expect_alive(socket).await;
+    for (name, socket) in [(1, &mut first), (2, &mut second), (3, &mut third)] {
+        expect_alive(name, socket).await;
     }
     server.stop().await;
 }
@@ -174,14 +174,14 @@ async fn s21_half_open_handshakes_are_closed_and_honest_ones_served() {
         half_open.push(stream);
     }
     let mut honest = certificates.join(&server).await;
-    expect_alive(&mut honest).await;
+    expect_alive(1, &mut honest).await;
     let closed = async {
         for stream in &mut half_open {
             while stream.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {}
         }
     };
     timeout(PATIENCE, closed).await.expect("all are closed in time");
-    expect_alive(&mut honest).await;
+    expect_alive(1, &mut honest).await;
     server.stop().await;
 }
 
@@ -191,11 +191,12 @@ async fn s21_half_open_handshakes_count_for_their_address() {
     let sockets = ServerLimits { connections_per_address: 3, ..ServerLimits::default() };
     let server = Server::start(Options { tls: Some(certificates.load()), sockets, ..Options::default() }).await;
     let mut honest = certificates.join(&server).await;
-    let _half_open = [TcpStream::connect(server.address).await.unwrap(), TcpStream::connect(server.address).await.unwrap()];
+    let _half_open =
+        [TcpStream::connect(server.address).await.unwrap(), TcpStream::connect(server.address).await.unwrap()];
     let mut refused = TcpStream::connect(server.address).await.unwrap();
     let mut heard = Vec::new();
     let _ = timeout(PATIENCE, refused.read_to_end(&mut heard)).await.expect("it is closed");
-    expect_alive(&mut honest).await;
+    expect_alive(1, &mut honest).await;
     server.stop().await;
 }
 
@@ -208,6 +209,6 @@ async fn plain_http_on_a_tls_port_is_closed() {
     let mut heard = Vec::new();
     let _ = timeout(PATIENCE, stream.read_to_end(&mut heard)).await.expect("it is closed");
     assert!(!heard.starts_with(b"HTTP/"), "nothing is served in the clear");
-    expect_alive(&mut certificates.join(&server).await).await;
+    expect_alive(1, &mut certificates.join(&server).await).await;
     server.stop().await;
 }

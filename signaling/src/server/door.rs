@@ -48,11 +48,18 @@ impl Door {
         loop {
             tokio::select! {
                 _ = &mut until => return,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, from)) => self.admit(stream, from.ip()).await,
-                    // Out of file descriptors, or the client left already: the next accept may work.
-                    Err(_) => sleep(Duration::from_millis(50)).await,
-                },
+                (stream, from) = next(listener) => self.admit(stream, from).await,
+            }
+        }
+    }
+
+    /// Tells who comes until then that the server stops, so that a load balancer sends them elsewhere.
+    pub(super) async fn turn_away(&mut self, listener: &TcpListener, until: impl Future) {
+        let mut until = pin!(until);
+        loop {
+            tokio::select! {
+                _ = &mut until => return,
+                (stream, _) = next(listener) => self.refuse(stream, Refused::Stopping),
             }
         }
     }
@@ -82,6 +89,7 @@ impl Door {
         let (count, status, soonest, latest) = match why {
             Refused::Address => (Count::RefusedAddress, "429 Too Many Requests", 30, 60),
             Refused::Full => (Count::RefusedFull, "503 Service Unavailable", 60, 120),
+            Refused::Stopping => (Count::RefusedStopping, "503 Service Unavailable", 2, 10),
             Refused::Rate => (Count::RefusedRate, "503 Service Unavailable", 2, 10),
         };
         self.shared.counters[0].add(count, 1);
@@ -101,5 +109,19 @@ impl Door {
             while stream.read(&mut unread).await? > 0 {}
             io::Result::Ok(())
         }));
+    }
+}
+
+/// The next connection.
+async fn next(listener: &TcpListener) -> (TcpStream, IpAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) => return (stream, from.ip()),
+            // Out of file descriptors, or the client left already: the next accept may work.
+            Err(error) => {
+                tracing::debug!(%error, "no connection could be accepted");
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
     }
 }

@@ -93,8 +93,7 @@ async fn tally(query: &str, visitor: &Visitor, address: IpAddr) -> Page {
 /// Whether the client is in a network that metrics are for. Behind a proxy that we were not told of, everybody comes
 /// from its address: whom somebody forwarded is not believed to be near.
 fn may_see_metrics(visitor: &Visitor, headers: &HeaderMap, address: IpAddr) -> bool {
-    const FORWARDED: [HeaderName; 3] =
-        [header::FORWARDED, header::VIA, HeaderName::from_static("x-forwarded-for")];
+    const FORWARDED: [HeaderName; 3] = [header::FORWARDED, header::VIA, HeaderName::from_static("x-forwarded-for")];
     let options = &visitor.worker.shared.options;
     let is_plain = !FORWARDED.iter().any(|name| headers.contains_key(name));
     (is_plain || is_within(visitor.peer, &options.trusted_proxies)) && is_within(address, &options.metrics_from)

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
@@ -23,8 +23,8 @@ pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 #[rustfmt::skip]
 const COUNTERS: [(&str, &str, &str, &[(Count, &str)]); 11] = [
     ("connections_accepted", "Connections accepted", "", &[(Count::Accepted, "")]),
-    ("connections_refused", "Connections refused: the address has its share, the server is full, or too many came at once", "cause",
-        &[(Count::RefusedAddress, "address"), (Count::RefusedFull, "full"), (Count::RefusedRate, "rate")]),
+    ("connections_refused", "Connections refused: the address has its share, the server is full, too many came at once, or the server stops", "cause",
+        &[(Count::RefusedAddress, "address"), (Count::RefusedFull, "full"), (Count::RefusedRate, "rate"), (Count::RefusedStopping, "stopping")]),
     ("handshakes_failed", "Connections that ended before a request was answered", "", &[(Count::HandshakesFailed, "")]),
     ("websockets_opened", "WebSockets opened", "", &[(Count::Upgraded, "")]),
     ("websockets_ended", "WebSockets ended by us: nothing was heard, nothing was taken, or the protocol was broken", "cause",
@@ -74,14 +74,21 @@ impl Collector for Families {
         for Family { name, help, kind, samples } in &self.0 {
             let mut family = encoder.encode_descriptor(name, help, None, *kind)?;
             for (labels, value) in samples {
-                let mut sample = family.encode_family(labels)?;
-                match kind {
-                    MetricType::Counter => sample.encode_counter::<NoLabelSet, _, f64>(value, None)?,
-                    _ => sample.encode_gauge(value)?,
+                if labels.is_empty() {
+                    encode(&mut family, *kind, *value)?;
+                } else {
+                    encode(&mut family.encode_family(labels)?, *kind, *value)?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+fn encode(sample: &mut MetricEncoder<'_>, kind: MetricType, value: f64) -> fmt::Result {
+    match kind {
+        MetricType::Counter => sample.encode_counter::<NoLabelSet, _, f64>(&value, None),
+        _ => sample.encode_gauge(&value),
     }
 }
 
@@ -148,4 +155,17 @@ fn family(
     let labels = |value| if label.is_empty() { Vec::new() } else { vec![(label, value)] };
     let samples = values.map(|(value, number)| (labels(value), number)).collect();
     Family { name: format!("swarmreel_{name}"), help, kind, samples }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_count_is_told_once() {
+        let told = COUNTERS.iter().flat_map(|(.., values)| values.iter().map(|(count, _)| *count));
+        let mut told: Vec<_> = told.chain([Count::Open, Count::LagMicros]).map(|count| count as usize).collect();
+        told.sort_unstable();
+        assert_eq!(told, (0..Count::ALL.len()).collect::<Vec<_>>());
+    }
 }

@@ -15,15 +15,15 @@ use std::time::Duration;
 use swarmreel::time::Moment;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::admission::Permit;
 use super::connection::{Visitor, converse, converse_by_tls};
 use super::counters::Count;
-use super::metrics::Readings;
 use super::exchange::{Exchange, Parcel};
+use super::metrics::Readings;
 use super::{Shared, Stop, Stopped};
 use crate::{Access, Stats};
 
