@@ -41,7 +41,10 @@ async fn plain(request: &Request<Incoming>, visitor: &Visitor, address: IpAddr) 
         return page;
     }
     match request.uri().path() {
-        "/health" => text(StatusCode::OK, "ok\n"),
+        "/health" => match &worker.shared.link {
+            Some(link) if !link.stats().up() => text(StatusCode::OK, "degraded: the cluster cannot be reached\n"),
+            _ => text(StatusCode::OK, "ok\n"),
+        },
         "/ready" if worker.is_stopping() => text(StatusCode::SERVICE_UNAVAILABLE, "The server stops.\n"),
         "/ready" => text(StatusCode::OK, "ready\n"),
         "/stats" if !accepts_json(headers) => {
