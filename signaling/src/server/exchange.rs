@@ -218,7 +218,7 @@ impl Exchange {
 
     /// Serves other torrents from now on.
     pub(super) fn set_access(&mut self, access: Access) {
-        drop(access); // CORE
+        self.desk.set_access(access);
     }
 
     /// Counts the peers of some torrents, without joining.
