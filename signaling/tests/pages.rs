@@ -44,7 +44,7 @@ async fn health_ready_and_proper_refusals() {
         assert_eq!(header(&page, "cross-origin-embedder-policy"), Some("require-corp"));
         assert_eq!(header(&page, "set-cookie"), None);
     }
-    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(7000));
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "x".repeat(7000));
     assert!(matches!(&server.request(&long).await[9..12], "404" | "414"));
     server.stop().await;
 }
@@ -107,6 +107,9 @@ async fn statistics_for_people_and_programs() {
         "swarmreel_peers_by_client{client=\"WebTorrent\"} 1.0",
         "swarmreel_websockets_opened_total 1.0",
         "swarmreel_connections_refused_total{cause=\"address\"} 0.0",
+        "swarmreel_tracker_messages_total{kind=\"announce\"} 1.0",
+        "swarmreel_offers_relayed_total 0.0",
+        "swarmreel_tracker_refusals_total{cause=\"peer_id_in_use\"} 0.0",
         "# TYPE process_cpu_seconds counter",
         "# EOF",
     ] {

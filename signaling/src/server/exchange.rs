@@ -204,7 +204,6 @@ impl Exchange {
     }
 
     /// This worker's part in the cluster.
-    #[allow(dead_code, reason = "the metrics take it up next")]
     pub(super) fn cluster_counters(&self) -> ClusterCounters {
         self.shard.counters()
     }
@@ -219,6 +218,13 @@ impl Exchange {
     /// Serves other torrents from now on.
     pub(super) fn set_access(&mut self, access: Access) {
         self.desk.set_access(access);
+    }
+
+    /// What the tracker's parts here have counted.
+    pub(super) fn tracker_counters(&self) -> crate::Counters {
+        let mut sum = self.desk.counters();
+        sum += self.shard.shard().counters();
+        sum
     }
 
     /// Counts the peers of some torrents, without joining.

@@ -25,8 +25,9 @@ use super::counters::Count;
 use super::exchange::{Exchange, Parcel};
 use super::metrics::Readings;
 use super::{Shared, Stop, Stopped};
+use crate::cluster::ClusterCounters;
 use crate::cluster::registry::Input;
-use crate::{Access, Stats};
+use crate::{Access, Counters, Stats};
 
 /// Letters that wait for a worker; the sender of more waits.
 const LETTERS_MAX: usize = 256;
@@ -108,13 +109,22 @@ impl Worker {
     }
 
     /// All that `/metrics` tells.
-    pub(super) async fn readings(&self) -> Readings {
-        let stun = self.shared.options.ice.stun.as_ref().map(|stun| stun.counts().to_vec());
+    pub(super) async fn readings(&self) -> Readings<'_> {
+        let shared = &self.shared;
+        let counters = shared.gather(|exchange, _| (exchange.tracker_counters(), exchange.cluster_counters())).await;
+        let (mut tracker, mut cluster) = (Counters::default(), ClusterCounters::default());
+        for (of_tracker, of_cluster) in counters {
+            tracker += of_tracker;
+            cluster += of_cluster;
+        }
         Readings {
-            counts: self.shared.snapshot(),
+            sockets: shared.snapshot(),
+            connections_max: shared.options.sockets.connections,
             stats: self.stats().await,
-            stun: stun.unwrap_or_default(),
-            uptime: self.shared.started.elapsed(),
+            tracker,
+            stun: shared.options.ice.stun.as_ref().map(|stun| stun.counts()),
+            cluster: shared.link.as_ref().map(|link| (link.stats(), cluster)),
+            uptime: shared.started.elapsed(),
         }
     }
 }
