@@ -6,6 +6,8 @@
 
 mod config;
 mod log;
+mod reload;
+mod signals;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,6 +17,8 @@ use swarmreel_signaling::server::{self, Stun};
 use tokio::net::TcpListener;
 
 use config::{Command, Config, StunPort};
+use reload::Files;
+use signals::Hangup;
 
 fn main() -> ExitCode {
     let outcome = match config::parse(std::env::args_os().skip(1)) {
@@ -37,14 +41,16 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(config: Config) -> Result<(), String> {
     // Before the port is open, so that a signal is never missed once somebody can know of us.
-    let stop = stop_signal().map_err(|error| format!("Signals cannot be received: {error}."))?;
+    let signals = signals::stop().and_then(|stop| Ok((stop, Hangup::new()?)));
+    let (stop, hangup) = signals.map_err(|error| format!("Signals cannot be received: {error}."))?;
     let listener = listen(config.listen.as_deref()).await?;
     let address = listener.local_addr().map_err(|error| format!("The listening address is unknown: {error}."))?;
     log::start(config.log_level, config.log_format);
     let mut options = config.options;
     options.ice.stun = stun(config.stun, address)?;
-    println!("Swarmreel is at {}", url(address));
+    println!("Swarmreel is at {}", url(address, options.tls.is_some()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), port = address.port(), "serving");
+    tokio::spawn(reload::follow(Files { tls: options.tls.clone(), access: options.access.clone() }, hangup));
     server::serve(listener, options, stop).await;
     tracing::info!("stopped");
     Ok(())
@@ -92,30 +98,11 @@ fn stun(port: StunPort, tcp: SocketAddr) -> Result<Option<Stun>, String> {
 }
 
 /// Where a browser on this machine finds the page.
-fn url(address: SocketAddr) -> String {
-    let port = address.port();
+fn url(address: SocketAddr, tls: bool) -> String {
+    let (scheme, port) = (if tls { "https" } else { "http" }, address.port());
     match address.ip() {
-        ip if ip.is_loopback() || ip.is_unspecified() => format!("http://localhost:{port}/"),
-        IpAddr::V4(ip) => format!("http://{ip}:{port}/"),
-        IpAddr::V6(ip) => format!("http://[{ip}]:{port}/"),
+        ip if ip.is_loopback() || ip.is_unspecified() => format!("{scheme}://localhost:{port}/"),
+        IpAddr::V4(ip) => format!("{scheme}://{ip}:{port}/"),
+        IpAddr::V6(ip) => format!("{scheme}://[{ip}]:{port}/"),
     }
-}
-
-/// Resolves when the process is asked to stop.
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-/// Resolves when the process is asked to stop.
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    Ok(async { drop(tokio::signal::ctrl_c().await) })
 }

@@ -17,8 +17,12 @@ mod outbox;
 mod patience;
 mod proxy;
 mod rate;
+#[allow(dead_code, reason = "the workers take it up next")]
+mod scrape;
 mod site;
 mod socket;
+#[allow(dead_code, reason = "the workers take it up next")]
+mod stats_page;
 mod stun;
 #[allow(dead_code, reason = "the workers take it up next")]
 mod tls;
@@ -34,6 +38,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ipnet::IpNet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -63,11 +68,31 @@ pub struct Options {
     pub ice: Ice,
     /// Whether the site is served, or only the tracker and the operator's pages.
     pub site: bool,
+    /// The certificate; without one, plain HTTP is spoken.
+    pub tls: Option<Arc<Tls>>,
+    /// Which torrents are served; without a list, all are.
+    pub access: Option<Arc<AccessList>>,
+    /// Origins of the pages that may open a WebSocket; none means all, and clients that are no pages.
+    pub origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Who may see `/metrics`.
+    pub metrics_from: Vec<IpNet>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tracker: TrackerLimits::default(), sockets: ServerLimits::default(), ice: Ice::default(), site: true }
+        Self {
+            tracker: TrackerLimits::default(),
+            sockets: ServerLimits::default(),
+            ice: Ice::default(),
+            site: true,
+            tls: None,
+            access: None,
+            origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            metrics_from: Vec::new(),
+        }
     }
 }
 

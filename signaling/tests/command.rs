@@ -220,3 +220,75 @@ fn without_the_site_there_are_only_the_pages() {
     child.wait().unwrap();
     assert_eq!(pages, ["404", "200"]);
 }
+
+/// A certificate for localhost and its key.
+fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+#[test]
+fn files_that_options_name_are_checked() {
+    let (pem, secret) = certificate();
+    let (chain, key) = (TempFile::new("chain.pem", &pem), TempFile::new("key.pem", &secret));
+    let foreign = TempFile::new("foreign.pem", &certificate().1);
+    let (good, bad) = (TempFile::new("good.list", "# none\n"), TempFile::new("bad.list", "\n07\n"));
+    for (arguments, sentence) in [
+        (
+            vec!["--tls-cert", chain.path(), "--tls-key", key.path(), "--deny-list", good.path()],
+            "The configuration is good.",
+        ),
+        (vec!["--tls-cert", chain.path()], "--tls-cert needs --tls-key."),
+        (vec!["--tls-key", key.path()], "--tls-key needs --tls-cert."),
+        (
+            vec!["--tls-cert", chain.path(), "--tls-key", foreign.path()],
+            "foreign.pem: it is not the key of the certificate.",
+        ),
+        (vec!["--tls-cert", "/nowhere/a", "--tls-key", key.path()], "/nowhere/a cannot be read: "),
+        (vec!["--tls-cert", key.path(), "--tls-key", key.path()], "key.pem: there is no certificate in it."),
+        (vec!["--allow-list", bad.path()], "bad.list, line 2: an info hash has 40 hexadecimal digits."),
+        (
+            vec!["--allow-list", good.path(), "--deny-list", bad.path()],
+            "--allow-list and --deny-list exclude each other.",
+        ),
+        (vec!["--trusted-proxy", "10.0.0.0/33"], "--trusted-proxy needs a network like"),
+        (vec!["--origin", "example.org"], "--origin needs an origin like https://example.org, not \"example.org\"."),
+    ] {
+        let (code, output, error) = run(&[&["--check-config"], &arguments[..]].concat());
+        let good = sentence.ends_with("is good.");
+        assert_eq!(code, Some(if good { 0 } else { 2 }), "{arguments:?}: {error}");
+        let said = if good { output } else { error };
+        assert!(said.contains(sentence) && said.lines().count() == 1 && said.ends_with(".\n"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_hangup_reads_the_files_again_and_tells_what_is_wrong() {
+    let (pem, secret) = certificate();
+    let (chain, key) = (TempFile::new("hup-chain.pem", &pem), TempFile::new("hup-key.pem", &secret));
+    let list = TempFile::new("hup.list", &format!("{}\n", "07".repeat(20)));
+    let arguments = ["--tls-cert", chain.path(), "--tls-key", key.path(), "--allow-list", list.path()];
+    let mut child = command(&[&["--listen", "127.0.0.1:0"], &arguments[..]].concat()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("Swarmreel is at https://localhost:"), "{line}");
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let pid = Pid::from_child(&child);
+    let mut hangup = |expected: [&str; 2]| {
+        kill_process(pid, Signal::HUP).unwrap();
+        for words in expected {
+            log.find(|line| line.contains(words)).unwrap_or_else(|| panic!("never: {words}"));
+        }
+    };
+    hangup(["the certificate was read again", "the access list was read again count=1"]);
+    std::fs::write(&chain.0, "").unwrap();
+    hangup(["there is no certificate in it; the old certificate stays", "the access list was read again"]);
+    std::fs::write(&chain.0, &pem).unwrap();
+    std::fs::write(&list.0, "7\n").unwrap();
+    hangup([
+        "the certificate was read again",
+        "line 1: an info hash has 40 hexadecimal digits; the old access list stays",
+    ]);
+    kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

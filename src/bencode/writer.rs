@@ -48,11 +48,12 @@ pub fn list(items: impl IntoIterator<Item = Encoded>) -> Encoded {
 }
 
 /// A dictionary. The entries may come in any order; of two with the same key the later counts.
-pub fn dict<'k>(entries: impl IntoIterator<Item = (&'k str, Encoded)>) -> Encoded {
-    let sorted: BTreeMap<&str, Encoded> = entries.into_iter().collect();
+pub fn dict<K: AsRef<[u8]>>(entries: impl IntoIterator<Item = (K, Encoded)>) -> Encoded {
+    let entries: Vec<(K, Encoded)> = entries.into_iter().collect();
+    let sorted: BTreeMap<&[u8], &Encoded> = entries.iter().map(|(key, value)| (key.as_ref(), value)).collect();
     let mut out = vec![b'd'];
     for (key, value) in sorted {
-        push_string(&mut out, key.as_bytes());
+        push_string(&mut out, key);
         out.extend_from_slice(&value.0);
     }
     out.push(b'e');
@@ -74,6 +75,7 @@ mod tests {
     fn composes_and_sorts() {
         let value = dict([("spam", list([text("a"), int(-3)])), ("cow", bytes(b"\x00\xff"))]);
         assert_eq!(value.into_bytes(), b"d3:cow2:\x00\xff4:spaml1:ai-3eee");
+        assert_eq!(dict([(b"\xff", int(1)), (b"a", int(2))]).into_bytes(), b"d1:ai2e1:\xffi1ee");
         assert_eq!(list([]).into_bytes(), b"le");
     }
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, ValueEnum};
+use ipnet::IpNet;
 use swarmreel_signaling::TrackerLimits;
 use swarmreel_signaling::server::ServerLimits;
 
@@ -25,6 +26,12 @@ pub(super) struct Flags {
     /// Where to listen; port 0 picks a free one [default: port 8080 of every address]
     #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Serving")]
     pub(super) listen: Option<String>,
+    /// The certificate chain for https and wss, a PEM file
+    #[arg(long, value_name = "FILE", help_heading = "Serving")]
+    pub(super) tls_cert: Option<PathBuf>,
+    /// The certificate's private key, a PEM file. SIGHUP reads both again
+    #[arg(long, value_name = "FILE", help_heading = "Serving")]
+    pub(super) tls_key: Option<PathBuf>,
     /// Only the tracker and the operator's pages, not the site
     #[arg(long, value_parser = value::truth, help_heading = "Serving")]
     pub(super) no_site: bool,
@@ -38,6 +45,22 @@ pub(super) struct Flags {
     /// Asked of clients between two announces, from 10 to 3600; a peer that is silent for two of them is gone
     #[arg(long, value_name = "SECONDS", value_parser = value::interval, default_value_t = TrackerLimits::default().interval.as_secs(), help_heading = "Limits")]
     pub(super) interval: u64,
+
+    /// A file with the info hashes that are served, one a line; read again when it changes and by SIGHUP
+    #[arg(long, value_name = "FILE", help_heading = "Access")]
+    pub(super) allow_list: Option<PathBuf>,
+    /// A file with the info hashes that are not served
+    #[arg(long, value_name = "FILE", help_heading = "Access")]
+    pub(super) deny_list: Option<PathBuf>,
+    /// Pages that may use the tracker, like https://example.org [default: all]
+    #[arg(long, value_name = "ORIGIN", value_parser = value::origin, value_delimiter = ',', help_heading = "Access")]
+    pub(super) origin: Vec<String>,
+    /// Networks of proxies whose X-Forwarded-For is believed, like 10.0.0.0/8
+    #[arg(long, value_name = "CIDR", value_parser = value::network, value_delimiter = ',', help_heading = "Access")]
+    pub(super) trusted_proxy: Vec<IpNet>,
+    /// Networks that may see /metrics
+    #[arg(long, value_name = "CIDR", value_parser = value::network, value_delimiter = ',', default_value = "127.0.0.0/8,::1", help_heading = "Access")]
+    pub(super) metrics_from: Vec<IpNet>,
 
     /// A STUN server for the page to use, like stun:stun.example.org:3478
     #[arg(long, value_name = "URL", value_parser = value::ice_server, value_delimiter = ',', help_heading = "NAT traversal")]
@@ -98,10 +121,11 @@ A flag goes before a variable, and a variable before the file.
 
 Examples:
   swarmreel-signaling
-  swarmreel-signaling --listen 127.0.0.1:8080 --max-per-ip 1000
+  swarmreel-signaling --listen [::]:443 --tls-cert chain.pem --tls-key key.pem
+  swarmreel-signaling --listen 127.0.0.1:8080 --trusted-proxy 127.0.0.1
   swarmreel-signaling --config swarmreel.toml --check-config
 
-Every path is the tracker for a WebSocket. Pages: / the site, /health, /stats.json, /config.json.
+Every path is the tracker for a WebSocket. Pages: / the site, /stats, /stats.json,\n/health, /ready, /metrics, /scrape, /config.json.
 Exit codes: 0 after a clean stop, 2 for a mistake, which is told in one sentence.
 ";
 

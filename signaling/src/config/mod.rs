@@ -5,16 +5,15 @@
 mod file;
 mod flags;
 mod mistake;
+mod resolve;
 mod value;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
-use swarmreel_signaling::TrackerLimits;
-use swarmreel_signaling::server::{Ice, Options, ServerLimits, Turn};
+use swarmreel_signaling::server::Options;
 
 use flags::Flags;
 pub(crate) use flags::LogFormat;
@@ -71,7 +70,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         flags = read(&mut command, &arguments).map_err(|error| sentence(&error, &arguments))?;
     }
     let check_only = flags.check_config;
-    let config = resolve(flags)?;
+    let config = resolve::config(flags)?;
     Ok(if check_only {
         Command::Print("The configuration is good.\n".to_owned())
     } else {
@@ -94,53 +93,11 @@ fn sentence(error: &clap::Error, arguments: &[OsString]) -> String {
     })
 }
 
-fn resolve(flags: Flags) -> Result<Config, String> {
-    let interval = Duration::from_secs(flags.interval);
-    let tracker = TrackerLimits { interval, silence: interval * 2, ..TrackerLimits::default() };
-    let mut sockets = ServerLimits::default().with_open_files();
-    sockets.connections_per_address = flags.max_per_ip;
-    if let Some(most) = flags.max_connections {
-        sockets.connections = sockets.connections.min(most);
-    }
-    let stun = match (flags.no_stun, flags.stun_listen) {
-        (true, Some(_)) => return Err("--no-stun and --stun-listen exclude each other.".to_owned()),
-        (true, None) => StunPort::Off,
-        (false, Some(address)) => StunPort::At(address),
-        (false, None) => StunPort::AsTcp,
-    };
-    let turn = turn(&flags)?;
-    let ice = Ice { servers: flags.ice_server, stun: None, stun_url: flags.stun_url, turn };
-    let options = Options { tracker, sockets, ice, site: !flags.no_site };
-    Ok(Config { listen: flags.listen, stun, log_level: flags.log_level, log_format: flags.log_format, options })
-}
-
-/// The TURN servers with their secret: neither is of use without the other.
-fn turn(flags: &Flags) -> Result<Option<Turn>, String> {
-    let secret = match (&flags.turn_secret, &flags.turn_secret_file) {
-        (Some(_), Some(_)) => return Err("--turn-secret and --turn-secret-file exclude each other.".to_owned()),
-        (Some(secret), None) => Some(secret.clone()),
-        (None, Some(path)) => {
-            let text = std::fs::read_to_string(path);
-            Some(text.map_err(|error| format!("{} cannot be read: {error}.", path.display()))?)
-        }
-        (None, None) => None,
-    };
-    match secret.as_deref().map(str::trim) {
-        Some("") => Err("The TURN secret is empty.".to_owned()),
-        Some(_) if flags.turn_url.is_empty() => {
-            Err("There is a TURN secret, but --turn-url names no server.".to_owned())
-        }
-        None if !flags.turn_url.is_empty() => {
-            Err("--turn-url needs a secret; --turn-secret-file says where it is.".to_owned())
-        }
-        Some(secret) => Ok(Some(Turn::new(flags.turn_url.clone(), secret, Duration::from_secs(flags.turn_ttl)))),
-        None => Ok(None),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+    use swarmreel_signaling::TrackerLimits;
 
     fn parsed(line: &str) -> Result<Command, String> {
         parse(line.split_whitespace().map(OsString::from))

@@ -2,9 +2,11 @@
 //!
 //! Invariant: an error completes the sentence “`--option` needs …”.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use clap::ValueEnum;
+use ipnet::IpNet;
+use swarmreel_signaling::server::origin;
 use tracing::Level;
 
 /// A switch, in a variable or a file; as a flag it has no value.
@@ -43,6 +45,17 @@ pub(super) fn choice<T: ValueEnum>(value: &str) -> Result<T, String> {
         let names: Vec<_> = T::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect();
         names.iter().map(|name| name.get_name()).collect::<Vec<_>>().join(" or ")
     })
+}
+
+/// A page's origin, as browsers send it.
+pub(super) fn origin(value: &str) -> Result<String, &'static str> {
+    origin::parse(value).ok_or("an origin like https://example.org")
+}
+
+/// A network, or a single address.
+pub(super) fn network(value: &str) -> Result<IpNet, &'static str> {
+    let address = || value.parse::<IpAddr>().ok().map(IpNet::from);
+    value.parse().ok().or_else(address).ok_or("a network like 10.0.0.0/8 or 2001:db8::/32")
 }
 
 /// A STUN server's URL (RFC 7064). A browser throws at anything else, and at TURN without credentials: no connection

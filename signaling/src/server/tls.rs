@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock};
 
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
@@ -90,15 +90,98 @@ impl Tls {
 }
 
 fn read(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
-    let about = |file: &Path, what: &str| TlsError(format!("{}: {what}", file.display()));
     let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = chain.map_err(|error| about(certificate, &error.to_string()))?;
+    let chain = chain.map_err(|error| unreadable(certificate, &error))?;
     if chain.is_empty() {
-        return Err(about(certificate, "there is no certificate in it"));
+        return Err(TlsError(format!("{}: there is no certificate in it", certificate.display())));
     }
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| about(key, &error.to_string()))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
     CertifiedKey::from_der(chain, secret, provider).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => about(key, "it is not the key of the certificate"),
-        error => about(certificate, &error.to_string()),
+        rustls::Error::InconsistentKeys(_) => {
+            TlsError(format!("{}: it is not the key of the certificate", key.display()))
+        }
+        error => TlsError(format!("{}: {error}", certificate.display())),
     })
+}
+
+fn unreadable(file: &Path, error: &pem::Error) -> TlsError {
+    let file = file.display();
+    TlsError(match error {
+        pem::Error::Io(error) => format!("{file} cannot be read: {error}"),
+        pem::Error::NoItemsFound => format!("{file}: there is no private key in it"),
+        error => format!("{file}: {error}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// Two files in a folder of their own, which goes with them.
+    struct Pem(PathBuf);
+
+    impl Pem {
+        fn new(name: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("swarmreel-tls-{}-{name}", std::process::id()));
+            fs::create_dir_all(&folder).unwrap();
+            Self(folder)
+        }
+
+        fn certificate(&self) -> PathBuf {
+            self.0.join("chain.pem")
+        }
+
+        fn key(&self) -> PathBuf {
+            self.0.join("key.pem")
+        }
+
+        /// Writes a new pair, and gives the certificate.
+        fn write(&self) -> Vec<u8> {
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            fs::write(self.certificate(), made.cert.pem()).unwrap();
+            fs::write(self.key(), made.signing_key.serialize_pem()).unwrap();
+            made.cert.der().to_vec()
+        }
+    }
+
+    impl Drop for Pem {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn shown(tls: &Tls) -> Vec<u8> {
+        tls.current.0.read().unwrap().cert[0].to_vec()
+    }
+
+    #[test]
+    fn s21_a_bad_certificate_is_named_and_the_old_one_stays() {
+        let pem = Pem::new("reload");
+        let first = pem.write();
+        let tls = Tls::load(pem.certificate(), pem.key()).unwrap();
+        assert_eq!(shown(&tls), first);
+        let second = pem.write();
+        tls.reload().unwrap();
+        assert_eq!(shown(&tls), second);
+
+        let (certificate, key) = (fs::read(pem.certificate()).unwrap(), fs::read(pem.key()).unwrap());
+        pem.write();
+        let other = fs::read(pem.key()).unwrap();
+        for (certificate, key, named) in [
+            (&b""[..], &key[..], "chain.pem: there is no certificate in it"),
+            (&certificate[..200], &key, "chain.pem: "),
+            (&certificate, b"", "key.pem: there is no private key in it"),
+            (&certificate, &other, "key.pem: it is not the key of the certificate"),
+        ] {
+            fs::write(pem.certificate(), certificate).unwrap();
+            fs::write(pem.key(), key).unwrap();
+            let error = tls.reload().unwrap_err().to_string();
+            assert!(error.contains(named) && !error.contains('\n'), "{error}");
+            assert_eq!(shown(&tls), second);
+        }
+        fs::remove_file(pem.certificate()).unwrap();
+        assert!(tls.reload().unwrap_err().to_string().contains("chain.pem cannot be read: "));
+        assert!(Tls::load(pem.certificate(), pem.key()).is_err());
+    }
 }

@@ -1,0 +1,95 @@
+//! From single options to what the server takes; reads the files that they name.
+//!
+//! Invariant: options that only make sense together, or not together, are judged here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use swarmreel_signaling::TrackerLimits;
+use swarmreel_signaling::server::{AccessList, Ice, ListKind, Options, ServerLimits, Tls, Turn};
+
+use super::flags::Flags;
+use super::{Config, StunPort};
+
+/// How to serve, or a sentence about what is wrong.
+pub(super) fn config(flags: Flags) -> Result<Config, String> {
+    let stun = match (flags.no_stun, flags.stun_listen) {
+        (true, Some(_)) => return Err("--no-stun and --stun-listen exclude each other.".to_owned()),
+        (true, None) => StunPort::Off,
+        (false, Some(address)) => StunPort::At(address),
+        (false, None) => StunPort::AsTcp,
+    };
+    let (tls, access, turn) = (tls(&flags)?, access(&flags)?, turn(&flags)?);
+    let (tracker, sockets) = limits(&flags);
+    let ice = Ice { servers: flags.ice_server, stun: None, stun_url: flags.stun_url, turn };
+    let options = Options {
+        tracker,
+        sockets,
+        ice,
+        site: !flags.no_site,
+        tls,
+        access,
+        origins: flags.origin,
+        trusted_proxies: flags.trusted_proxy,
+        metrics_from: flags.metrics_from,
+    };
+    Ok(Config { listen: flags.listen, stun, log_level: flags.log_level, log_format: flags.log_format, options })
+}
+
+fn limits(flags: &Flags) -> (TrackerLimits, ServerLimits) {
+    let interval = Duration::from_secs(flags.interval);
+    let tracker = TrackerLimits { interval, silence: interval * 2, ..TrackerLimits::default() };
+    let mut sockets = ServerLimits::default().with_open_files();
+    sockets.connections_per_address = flags.max_per_ip;
+    if let Some(most) = flags.max_connections {
+        sockets.connections = sockets.connections.min(most);
+    }
+    (tracker, sockets)
+}
+
+fn tls(flags: &Flags) -> Result<Option<Arc<Tls>>, String> {
+    match (&flags.tls_cert, &flags.tls_key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => {
+            let tls = Tls::load(certificate.clone(), key.clone());
+            Ok(Some(Arc::new(tls.map_err(|error| format!("{error}."))?)))
+        }
+        (Some(_), None) => Err("--tls-cert needs --tls-key.".to_owned()),
+        (None, Some(_)) => Err("--tls-key needs --tls-cert.".to_owned()),
+    }
+}
+
+fn access(flags: &Flags) -> Result<Option<Arc<AccessList>>, String> {
+    let (kind, path) = match (&flags.allow_list, &flags.deny_list) {
+        (None, None) => return Ok(None),
+        (Some(path), None) => (ListKind::Allow, path),
+        (None, Some(path)) => (ListKind::Deny, path),
+        (Some(_), Some(_)) => return Err("--allow-list and --deny-list exclude each other.".to_owned()),
+    };
+    let list = AccessList::load(kind, path.clone());
+    Ok(Some(Arc::new(list.map_err(|error| format!("{error}."))?)))
+}
+
+/// The TURN servers with their secret: neither is of use without the other.
+fn turn(flags: &Flags) -> Result<Option<Turn>, String> {
+    let secret = match (&flags.turn_secret, &flags.turn_secret_file) {
+        (Some(_), Some(_)) => return Err("--turn-secret and --turn-secret-file exclude each other.".to_owned()),
+        (Some(secret), None) => Some(secret.clone()),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path);
+            Some(text.map_err(|error| format!("{} cannot be read: {error}.", path.display()))?)
+        }
+        (None, None) => None,
+    };
+    match secret.as_deref().map(str::trim) {
+        Some("") => Err("The TURN secret is empty.".to_owned()),
+        Some(_) if flags.turn_url.is_empty() => {
+            Err("There is a TURN secret, but --turn-url names no server.".to_owned())
+        }
+        None if !flags.turn_url.is_empty() => {
+            Err("--turn-url needs a secret; --turn-secret-file says where it is.".to_owned())
+        }
+        Some(secret) => Ok(Some(Turn::new(flags.turn_url.clone(), secret, Duration::from_secs(flags.turn_ttl)))),
+        None => Ok(None),
+    }
+}
