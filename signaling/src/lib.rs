@@ -5,6 +5,7 @@
 //! default) the module `server` wraps them in tokio, and the binary wraps that in flags.
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 #[cfg(feature = "server")]
 pub mod server;
 mod tracker;

@@ -29,6 +29,7 @@ pub use limits::TrackerLimits;
 pub use refusal::Refusal;
 pub use request::{Announce, Answer, Asker, Leave, Network, Offer, Request, Scrape, Sdp, shard_of};
 pub use shard::Shard;
+pub(crate) use shard::Spare;
 pub use stats::Stats;
 
 /// One WebSocket; minted by the caller and never reused.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use swarmreel::ids::{InfoHash, OfferId, PeerId};
-use swarmreel::tracker::message::Tally;
+use swarmreel::tracker::message::{SDP_BYTES_MAX, Tally};
 
 use super::ConnId;
 
@@ -20,6 +20,12 @@ impl<'a> Sdp<'a> {
     pub fn escape(text: &str) -> Sdp<'static> {
         let quoted = serde_json::to_string(text).expect("a string is always JSON");
         Sdp(Cow::Owned(quoted[1..quoted.len() - 1].to_owned()))
+    }
+
+    /// Takes text in that form; `None` if it is not, or says too much.
+    pub fn from_json(text: String) -> Option<Sdp<'static>> {
+        let plain: String = serde_json::from_str(&format!("\"{text}\"")).ok()?;
+        (plain.len() <= SDP_BYTES_MAX).then_some(Sdp(Cow::Owned(text)))
     }
 
     /// The text as it stands in JSON.

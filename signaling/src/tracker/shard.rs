@@ -3,6 +3,8 @@
 //! Invariant: a (torrent, peer id) is bound to one connection until that leaves; every swarm has a peer; an answer passes
 //! only for an offer that was relayed to the answerer, once.
 
+mod elsewhere;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use swarmreel::ids::{InfoHash, PeerId};
@@ -16,6 +18,8 @@ use super::reply;
 use super::request::{Announce, Answer, Asker, Leave, Request, Scrape, shard_of};
 use super::swarm::Swarm;
 use super::{ConnId, TrackerLimits};
+use elsewhere::Elsewhere;
+pub(crate) use elsewhere::Spare;
 
 const TOO_OFTEN: &str = "announcing too often: offers were not relayed";
 
@@ -28,12 +32,14 @@ pub struct Shard {
     rng: Rng,
     swarms: BTreeMap<InfoHash, Swarm>,
     outputs: VecDeque<ShardOutput>,
+    elsewhere: Elsewhere,
 }
 
 impl Shard {
     /// One of `count` shards, without swarms. The seed decides which peers meet.
     pub fn new(limits: TrackerLimits, seed: [u8; 32], count: usize) -> Self {
-        Self { limits, count, rng: Rng::new(seed), swarms: BTreeMap::new(), outputs: VecDeque::new() }
+        let (rng, elsewhere) = (Rng::new(seed), Elsewhere::default());
+        Self { limits, count, rng, swarms: BTreeMap::new(), outputs: VecDeque::new(), elsewhere }
     }
 
     /// Serves a desk. The request is one for this shard.
@@ -59,7 +65,9 @@ impl Shard {
 
     /// The counts of one torrent.
     pub fn tally(&self, info_hash: &InfoHash) -> Tally {
-        self.swarms.get(info_hash).map(Swarm::tally).unwrap_or_default()
+        let (here, there) = (self.tally_here(info_hash), self.elsewhere.tally(info_hash));
+        let complete = here.complete.saturating_add(there.complete);
+        Tally { complete, incomplete: here.incomplete.saturating_add(there.incomplete), downloaded: complete }
     }
 
     /// Every peer, and whether it has all bytes.
@@ -127,10 +135,12 @@ impl Shard {
     }
 
     fn relay_offers(&mut self, now: Moment, announce: &Announce<'_>) {
-        let Announce { info_hash, peer_id, offers, .. } = announce;
+        let Announce { info_hash, peer_id, complete, offers, .. } = announce;
         let swarm = self.swarms.get_mut(info_hash).expect("the announcer is in the swarm");
         let count = offers.len().min(swarm.offers_room(peer_id, now, &self.limits));
-        let partners = swarm.partners(peer_id, count, &mut self.rng);
+        let share = self.elsewhere.share(info_hash, *complete, swarm.tally(), count);
+        let partners = swarm.partners(peer_id, count - share, &mut self.rng);
+        self.elsewhere.keep(announce, &offers[partners.len()..count]);
         for (offer, to) in offers.iter().zip(partners) {
             swarm.offered(peer_id, offer.offer_id, to, now + self.limits.offer_life);
             let text = reply::offer(info_hash, peer_id, &offer.offer_id, &offer.sdp);
@@ -171,11 +181,12 @@ impl Shard {
         });
     }
 
-    fn connection_of(&self, info_hash: &InfoHash, peer_id: &PeerId) -> Option<ConnId> {
+    /// The connection that a peer id is bound to.
+    pub(crate) fn connection_of(&self, info_hash: &InfoHash, peer_id: &PeerId) -> Option<ConnId> {
         self.swarms.get(info_hash).and_then(|swarm| swarm.connection_of(peer_id))
     }
 
-    fn deliver(&mut self, delivery: Delivery) {
+    pub(crate) fn deliver(&mut self, delivery: Delivery) {
         self.outputs.push_back(ShardOutput::Deliver(delivery));
     }
 }

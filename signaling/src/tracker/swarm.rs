@@ -122,7 +122,12 @@ impl Swarm {
     /// Whom to pair `peer_id` with: up to `count` other peers, none twice. A seeder gets leechers, as two seeders have
     /// nothing to trade; a leecher gets a seeder first, then leechers and seeders in turn while there are both.
     pub(super) fn partners(&self, peer_id: &PeerId, count: usize, rng: &mut Rng) -> Vec<ConnId> {
-        let seeders: &[PeerId] = if self.is_complete(peer_id) { &[] } else { &self.seeders };
+        self.partners_for(peer_id, self.is_complete(peer_id), count, rng)
+    }
+
+    /// The same for a peer that need not be here.
+    pub(super) fn partners_for(&self, peer_id: &PeerId, complete: bool, count: usize, rng: &mut Rng) -> Vec<ConnId> {
+        let seeders: &[PeerId] = if complete { &[] } else { &self.seeders };
         let mut others = |list| around(list, rng).filter(|other| *other != peer_id);
         let mut lists = [others(seeders), others(&self.leechers)];
         let mut partners = Vec::new();

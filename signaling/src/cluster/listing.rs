@@ -1,0 +1,169 @@
+//! What this node knows of one swarm elsewhere, and what it has still to tell the registry of it.
+//!
+//! Invariant: at most one exchange about a swarm is on its way, so what is told of it is told in order. A claim is
+//! pending until the registry says who holds it, however many exchanges are lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use swarmreel::ids::{InfoHash, PeerId};
+use swarmreel::rng::Rng;
+use swarmreel::time::Moment;
+
+use super::registry::{Sync, Synced};
+use super::{Count, NodeId};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// When there is something to tell or to ask; while an exchange is on its way it waits for that.
+    pub(super) due: Option<Moment>,
+    /// When somebody last needed this.
+    pub(super) used_at: Moment,
+    /// The last exchange that worked.
+    pub(super) synced_at: Option<Moment>,
+    /// What the registry was last told of our peers, and when.
+    pub(super) told: Count,
+    pub(super) told_at: Option<Moment>,
+    pub(super) in_flight: bool,
+    /// Peers of the other nodes, dead or alive.
+    counts: Vec<(NodeId, Count)>,
+    /// Peer ids to be claimed, and from whom.
+    claims: BTreeMap<PeerId, Option<NodeId>>,
+    /// The same, asked for in the exchange on its way.
+    asked: BTreeMap<PeerId, Option<NodeId>>,
+    /// Claims held by nodes that the next table tells of.
+    suspects: BTreeMap<PeerId, NodeId>,
+    discards: BTreeSet<(PeerId, NodeId)>,
+    forgets: BTreeSet<NodeId>,
+}
+
+impl Listing {
+    pub(super) fn claim(&mut self, peer_id: PeerId, from: Option<NodeId>) {
+        self.suspects.remove(&peer_id);
+        self.claims.insert(peer_id, from);
+    }
+
+    /// The peer left, or never came.
+    pub(super) fn release(&mut self, peer_id: PeerId, node: NodeId) {
+        self.claims.remove(&peer_id);
+        self.asked.remove(&peer_id);
+        self.suspects.remove(&peer_id);
+        self.discards.insert((peer_id, node));
+    }
+
+    pub(super) fn discard(&mut self, peer_id: PeerId, node: NodeId) {
+        self.discards.insert((peer_id, node));
+    }
+
+    pub(super) fn forget(&mut self, node: NodeId) {
+        self.forgets.insert(node);
+    }
+
+    pub(super) fn suspect(&mut self, peer_id: PeerId, holder: NodeId) {
+        self.suspects.insert(peer_id, holder);
+    }
+
+    /// Those whose holders a new table may tell of.
+    pub(super) fn take_suspects(&mut self) -> BTreeMap<PeerId, NodeId> {
+        std::mem::take(&mut self.suspects)
+    }
+
+    /// Whether it is not known yet who holds this peer id.
+    pub(super) fn is_pending(&self, peer_id: &PeerId) -> bool {
+        self.claims.contains_key(peer_id) || self.asked.contains_key(peer_id) || self.suspects.contains_key(peer_id)
+    }
+
+    /// Whether there is something that the registry does not know yet.
+    pub(super) fn has_news(&self) -> bool {
+        !(self.claims.is_empty() && self.discards.is_empty() && self.forgets.is_empty())
+    }
+
+    /// Whether nothing would be lost with this.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.in_flight && !self.has_news() && self.suspects.is_empty() && self.told == Count::NONE
+    }
+
+    /// All that there is to tell, with a bound on how much at once.
+    pub(super) fn begin(&mut self, now: Moment, info_hash: InfoHash, count: Count, claims_max: usize) -> Sync {
+        self.in_flight = true;
+        (self.told, self.told_at) = (count, Some(now));
+        while self.asked.len() < claims_max
+            && let Some((peer_id, from)) = self.claims.pop_first()
+        {
+            self.asked.insert(peer_id, from);
+        }
+        Sync {
+            info_hash,
+            count,
+            claims: self.asked.iter().map(|(peer_id, from)| (*peer_id, *from)).collect(),
+            discards: std::mem::take(&mut self.discards).into_iter().collect(),
+            forgets: std::mem::take(&mut self.forgets).into_iter().collect(),
+        }
+    }
+
+    /// An exchange worked: who holds what was to be claimed.
+    pub(super) fn end(&mut self, now: Moment, synced: &Synced, node: NodeId) -> Vec<(PeerId, NodeId)> {
+        self.synced_at = Some(now);
+        self.counts = synced.counts.iter().filter(|(other, _)| *other != node).copied().collect();
+        let asked = |(peer_id, _): &&(PeerId, NodeId)| self.asked.remove(peer_id).is_some();
+        let holders = synced.holders.iter().filter(asked).copied().collect();
+        self.abandon();
+        holders
+    }
+
+    /// An exchange failed, or nobody knows.
+    pub(super) fn abandon(&mut self) {
+        self.in_flight = false;
+        for (peer_id, from) in std::mem::take(&mut self.asked) {
+            self.claims.entry(peer_id).or_insert(from);
+        }
+    }
+
+    /// Other nodes that have peers, as the last exchange says.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.counts.iter().map(|(node, _)| *node)
+    }
+
+    /// Peers of the other nodes that live.
+    pub(super) fn elsewhere(&self, is_live: impl Fn(NodeId) -> bool) -> Count {
+        let live = self.counts.iter().filter(|(node, _)| is_live(*node));
+        live.fold(Count::NONE, |sum, (_, count)| sum + *count)
+    }
+
+    /// To which nodes to send this many offers: by chance, more likely to those with more peers. A leecher's first goes
+    /// where a seeder is, a seeder's all to leechers; no node gets more than it has peers.
+    pub(super) fn targets(
+        &self,
+        complete: bool,
+        offers: usize,
+        is_live: impl Fn(NodeId) -> bool,
+        rng: &mut Rng,
+    ) -> Vec<NodeId> {
+        let mut counts: Vec<_> = self.counts.iter().filter(|(node, _)| is_live(*node)).copied().collect();
+        let mut targets = Vec::new();
+        while targets.len() < offers {
+            let seeders = counts.iter().any(|(_, count)| count.seeders > 0);
+            let weight = |count: &Count| match complete {
+                true => u64::from(count.leechers),
+                false if targets.is_empty() && seeders => u64::from(count.seeders),
+                false => u64::from(count.seeders) + u64::from(count.leechers),
+            };
+            let sum: u64 = counts.iter().map(|(_, count)| weight(count)).sum();
+            if sum == 0 {
+                break;
+            }
+            let mut lot = rng.below(sum);
+            let drawn = counts.iter_mut().find(|(_, count)| {
+                let weight = weight(count);
+                let found = lot < weight;
+                lot = lot.saturating_sub(weight);
+                found
+            });
+            let Some((node, count)) = drawn else { break };
+            let taken = if complete || count.seeders == 0 { &mut count.leechers } else { &mut count.seeders };
+            *taken = taken.saturating_sub(1);
+            targets.push(*node);
+        }
+        targets
+    }
+}

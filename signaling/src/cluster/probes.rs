@@ -1,0 +1,81 @@
+//! Peer ids that are announced at one node and bound at another, while that other finds out whether its connection lives.
+//!
+//! Invariant: both lists are bounded, and whoever waits is let in only on the word of the node that has the peer.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use swarmreel::ids::{InfoHash, PeerId};
+use swarmreel::time::Moment;
+
+use super::NodeId;
+use crate::tracker::{Announce, Leave};
+
+type Key = (InfoHash, PeerId);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Probes {
+    /// The latest announce of a peer that another node has.
+    waiting: BTreeMap<Key, (Moment, NodeId, Announce<'static>)>,
+    /// Peers of ours that are probed, and for whom.
+    probed: BTreeMap<Key, (Moment, NodeId)>,
+    /// In order, since all wait equally long; some are over before.
+    deadlines: VecDeque<(Moment, Key)>,
+}
+
+impl Probes {
+    /// Somebody was refused here, since `holder` has the peer.
+    pub(super) fn wait(&mut self, announce: Announce<'static>, holder: NodeId, until: Moment, max: usize) {
+        let key = (announce.info_hash, announce.peer_id);
+        if self.waiting.len() < max || self.waiting.contains_key(&key) {
+            self.waiting.insert(key, (until, holder, announce));
+            self.deadlines.push_back((until, key));
+        }
+    }
+
+    /// A node says that nobody holds the peer any more: whoever waits for that.
+    pub(super) fn freed(&mut self, info_hash: InfoHash, peer_id: PeerId, by: NodeId) -> Option<Announce<'static>> {
+        let key = (info_hash, peer_id);
+        self.waiting.get(&key).filter(|(_, holder, _)| *holder == by)?;
+        self.waiting.remove(&key).map(|(_, _, announce)| announce)
+    }
+
+    /// A peer of ours is probed for another node.
+    pub(super) fn probed(&mut self, info_hash: InfoHash, peer_id: PeerId, asker: NodeId, until: Moment, max: usize) {
+        if self.probed.len() < max {
+            self.probed.insert((info_hash, peer_id), (until, asker));
+            self.deadlines.push_back((until, (info_hash, peer_id)));
+        }
+    }
+
+    /// A peer of ours left: who is to be told.
+    pub(super) fn left(&mut self, info_hash: InfoHash, peer_id: PeerId) -> Option<NodeId> {
+        self.probed.remove(&(info_hash, peer_id)).map(|(_, asker)| asker)
+    }
+
+    /// Who waited is gone.
+    pub(super) fn give_up(&mut self, leave: &Leave) {
+        let key = (leave.info_hash, leave.peer_id);
+        if self.waiting.get(&key).is_some_and(|(_, _, announce)| announce.conn == leave.conn) {
+            self.waiting.remove(&key);
+        }
+    }
+
+    pub(super) fn wake(&mut self, now: Moment) {
+        while let Some((due, key)) = self.deadlines.front()
+            && *due <= now
+        {
+            if self.waiting.get(key).is_some_and(|(until, ..)| *until <= now) {
+                self.waiting.remove(key);
+            }
+            if self.probed.get(key).is_some_and(|(until, _)| *until <= now) {
+                self.probed.remove(key);
+            }
+            self.deadlines.pop_front();
+        }
+    }
+
+    pub(super) fn due(&self) -> Option<Moment> {
+        self.deadlines.front().map(|(due, _)| *due)
+    }
+}

@@ -1,0 +1,285 @@
+//! One connection to Redis, from its making to its end.
+//!
+//! Invariant: it ends when heartbeats fail, or when this node no longer hears itself on its own channel: a subscription
+//! can die while everything else works.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster_async::ClusterConnection;
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, RedisFuture, RedisResult, Value,
+    cmd,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::super::NodeId;
+use super::super::message::Envelope;
+use super::super::registry::{Input, Output, Sync};
+use super::address::Server;
+use super::{Shared, random, script};
+
+/// What a node says to itself.
+const ECHO: &[u8] = b"echo";
+
+/// See the module.
+pub(super) struct Session<D> {
+    shared: Arc<Shared<D>>,
+    node: NodeId,
+    connection: Connection,
+    pushes: mpsc::Receiver<PushInfo>,
+    /// What was asked for and is on its way.
+    errands: JoinSet<RedisResult<()>>,
+    heard_at: Instant,
+}
+
+impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
+    /// Connects, subscribes, and takes a lease: under the former id if that still has one.
+    pub(super) async fn open(shared: Arc<Shared<D>>, former: Option<NodeId>) -> RedisResult<Self> {
+        let (sender, pushes) = mpsc::channel(shared.options.limits.inbox_messages);
+        let stats = shared.stats.clone();
+        let push = move |push: PushInfo| {
+            sender.try_send(push).inspect_err(|_| {
+                stats.lost.fetch_add(1, Ordering::Relaxed);
+            })
+        };
+        let connection = Connection::open(&shared, push).await?;
+        let (node, errands, heard_at) = (NodeId(0), JoinSet::new(), Instant::now());
+        let mut session = Self { shared, node, connection, pushes, errands, heard_at };
+        let mut kept = None;
+        if let Some(former) = former {
+            session.node = former;
+            kept = session.beat(false).await?;
+        }
+        if kept.is_none() {
+            session.node = NodeId::from_random(u64::from_ne_bytes(random()));
+        }
+        // Before the lease, so that nothing is sent where nobody listens.
+        let channel = session.shared.names.channel(session.node);
+        session.connection.subscribe(&channel).await?;
+        let live = session.beat(kept.is_none()).await?.ok_or((ErrorKind::Io, "the lease ended"))?;
+        (session.shared.deliver)(Input::Up { node: session.node, live });
+        Ok(session)
+    }
+
+    /// Who this is.
+    pub(super) fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Works until the link breaks, or is to stop: then it gives true.
+    pub(super) async fn serve(
+        &mut self,
+        queue: &mut mpsc::UnboundedReceiver<Output>,
+        stopping: &mut oneshot::Receiver<()>,
+    ) -> bool {
+        let limits = self.shared.options.limits.clone();
+        let mut tick = interval(limits.heartbeat);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tick.reset();
+        self.echo();
+        loop {
+            let done = tokio::select! {
+                _ = &mut *stopping => return true,
+                Some(push) = self.pushes.recv() => self.pushed(push),
+                Some(done) = self.errands.join_next() => done.unwrap_or(Ok(())),
+                _ = tick.tick() => {
+                    self.echo();
+                    if self.heard_at.elapsed() > limits.lease {
+                        return false;
+                    }
+                    self.heartbeat().await
+                }
+                output = queue.recv() => match output {
+                    Some(Output::Table) => self.heartbeat().await,
+                    Some(Output::Sync(sync)) => { self.sync(sync); Ok(()) }
+                    Some(Output::Publish { to, envelope }) => { self.publish(to, envelope); Ok(()) }
+                    None => return true,
+                },
+            };
+            if done.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Gives the lease back.
+    pub(super) async fn leave(mut self) {
+        let mut command = cmd("ZREM");
+        command.arg(self.shared.names.leases()).arg(self.member());
+        let patience = self.shared.options.limits.patience;
+        let _ = timeout(patience, command.exec_async(&mut self.connection)).await;
+    }
+
+    /// Renews the lease, and tells who lives. A lease that ended is the end of the session: others took this node for
+    /// dead, and it has to begin anew.
+    async fn heartbeat(&mut self) -> RedisResult<()> {
+        let live = self.beat(false).await?.ok_or((ErrorKind::Io, "the lease ended"))?;
+        (self.shared.deliver)(Input::Nodes(live));
+        Ok(())
+    }
+
+    /// Takes or renews the lease. Gives who lives, or nothing if it had ended.
+    async fn beat(&mut self, is_new: bool) -> RedisResult<Option<Arc<[NodeId]>>> {
+        let (shared, member) = (self.shared.clone(), self.member());
+        let limits = &shared.options.limits;
+        let beat = script::heartbeat(&mut self.connection, &shared.names, &member, is_new, limits);
+        let Some(members) = within(limits.patience, beat).await? else { return Ok(None) };
+        let live: Arc<[NodeId]> = members.iter().filter_map(|member| NodeId::from_hex(member.get(..16)?)).collect();
+        shared.stats.nodes.store(live.len(), Ordering::Relaxed);
+        Ok(Some(live))
+    }
+
+    /// This node among the leases: its id, and its name for people.
+    fn member(&self) -> String {
+        format!("{} {}", self.node, self.shared.options.node_name)
+    }
+
+    fn sync(&mut self, sync: Sync) {
+        let (shared, node, mut connection) = (self.shared.clone(), self.node, self.connection.clone());
+        self.errands.spawn(async move {
+            let limits = &shared.options.limits;
+            let done = script::sync(&mut connection, &shared.names, node, &sync, limits);
+            shared.stats.syncs.fetch_add(1, Ordering::Relaxed);
+            match within(limits.patience, done).await {
+                Ok(synced) => {
+                    (shared.deliver)(Input::Synced(synced));
+                    Ok(())
+                }
+                Err(error) => {
+                    shared.stats.syncs_failed.fetch_add(1, Ordering::Relaxed);
+                    (shared.deliver)(Input::Unsynced(sync.info_hash));
+                    if error.is_unrecoverable_error() { Err(error) } else { Ok(()) }
+                }
+            }
+        });
+    }
+
+    fn publish(&mut self, to: NodeId, envelope: Envelope) {
+        let (shared, connection) = (self.shared.clone(), self.connection.clone());
+        self.errands.spawn(async move {
+            let bytes = envelope.message.bytes();
+            let channel = shared.names.channel(to);
+            let taken = match envelope.encode() {
+                Some(message) => within(shared.options.limits.patience, say(connection, &channel, &message)).await,
+                None => Ok(0),
+            };
+            let count = if matches!(taken, Ok(1..)) { &shared.stats.published } else { &shared.stats.lost };
+            count.fetch_add(1, Ordering::Relaxed);
+            shared.stats.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            match taken {
+                Err(error) if error.is_unrecoverable_error() => Err(error),
+                _ => Ok(()),
+            }
+        });
+    }
+
+    fn echo(&mut self) {
+        let (shared, connection) = (self.shared.clone(), self.connection.clone());
+        let channel = shared.names.channel(self.node);
+        self.errands.spawn(async move {
+            within(shared.options.limits.patience, say(connection, &channel, ECHO)).await.map(drop)
+        });
+    }
+
+    /// Redis says something unasked.
+    fn pushed(&mut self, push: PushInfo) -> RedisResult<()> {
+        let stats = &self.shared.stats;
+        match (push.kind, push.data.as_slice()) {
+            (PushKind::SMessage, [_, Value::BulkString(message)]) if message == ECHO => self.heard_at = Instant::now(),
+            (PushKind::SMessage, [_, Value::BulkString(message)]) => match Envelope::decode(message) {
+                Ok(envelope) => {
+                    stats.received.fetch_add(1, Ordering::Relaxed);
+                    (self.shared.deliver)(Input::Received(envelope));
+                }
+                Err(_) => {
+                    stats.malformed.fetch_add(1, Ordering::Relaxed);
+                }
+            },
+            // A Redis Cluster's connection makes new ones by itself.
+            (PushKind::Disconnection, _) if matches!(self.connection, Connection::Single(_)) => {
+                return Err((ErrorKind::Io, "disconnected").into());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Publishes; gives how many took it.
+async fn say(mut connection: Connection, channel: &str, message: &[u8]) -> RedisResult<u64> {
+    cmd("SPUBLISH").arg(channel).arg(message).query_async(&mut connection).await
+}
+
+async fn within<T>(patience: Duration, work: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+    timeout(patience, work).await.unwrap_or_else(|_| Err(RedisError::from((ErrorKind::Io, "too slow"))))
+}
+
+/// A connection to one server or to a Redis Cluster; clones share it.
+#[derive(Clone)]
+enum Connection {
+    Single(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl Connection {
+    async fn open<D, E: Send + 'static>(
+        shared: &Shared<D>,
+        push: impl Fn(PushInfo) -> Result<(), E> + Send + std::marker::Sync + 'static,
+    ) -> RedisResult<Self> {
+        let limits = &shared.options.limits;
+        Ok(match shared.options.address.server()? {
+            Server::Single(client) => {
+                let config = AsyncConnectionConfig::new()
+                    .set_connection_timeout(Some(limits.connect))
+                    .set_response_timeout(Some(limits.patience))
+                    .set_push_sender(push);
+                Self::Single(client.get_multiplexed_async_connection_with_config(&config).await?)
+            }
+            Server::Cluster(builder) => {
+                let builder =
+                    builder.connection_timeout(limits.connect).response_timeout(limits.patience).push_sender(push);
+                Self::Cluster(builder.build()?.get_async_connection().await?)
+            }
+        })
+    }
+
+    async fn subscribe(&mut self, channel: &str) -> RedisResult<()> {
+        match self {
+            Self::Single(connection) => cmd("SSUBSCRIBE").arg(channel).exec_async(connection).await,
+            Self::Cluster(connection) => connection.ssubscribe(channel).await,
+        }
+    }
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Single(connection) => connection.req_packed_command(command),
+            Self::Cluster(connection) => connection.req_packed_command(command),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        commands: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Single(connection) => connection.req_packed_commands(commands, offset, count),
+            Self::Cluster(connection) => connection.req_packed_commands(commands, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Single(connection) => connection.get_db(),
+            Self::Cluster(connection) => connection.get_db(),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What a shard has to do with peers of the same swarms that other nodes have.
+//!
+//! It knows of them by their counts only; offers that find no partner here are handed out, and offers from elsewhere
+//! find theirs. Invariant: without counts from elsewhere a shard behaves as if there were nobody else.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use swarmreel::ids::{InfoHash, OfferId, PeerId};
+use swarmreel::time::Moment;
+use swarmreel::tracker::message::Tally;
+
+use super::super::delivery::{Delivery, ShardOutput};
+use super::super::request::{Announce, Answer, Leave, Network, Offer, Request, Scrape, Sdp, shard_of};
+use super::super::swarm::Swarm;
+use super::super::{ConnId, reply};
+use super::Shard;
+
+/// Offers that found no partner here.
+#[derive(Debug)]
+pub(crate) struct Spare {
+    /// Whose they are.
+    pub(crate) peer: Leave,
+    pub(crate) complete: bool,
+    pub(crate) network: Network,
+    pub(crate) offers: Vec<Offer<'static>>,
+}
+
+/// The part of a shard's state that is about other nodes.
+#[derive(Debug, Default)]
+pub(super) struct Elsewhere {
+    /// Their peers; torrents without any have no entry.
+    tallies: BTreeMap<InfoHash, Tally>,
+    spares: VecDeque<Spare>,
+}
+
+impl Elsewhere {
+    pub(super) fn tally(&self, info_hash: &InfoHash) -> Tally {
+        self.tallies.get(info_hash).copied().unwrap_or_default()
+    }
+
+    /// How many of an announce's offers are not for peers of this node, though it may have enough: a leecher that finds
+    /// no seeder here sends one to where there is one, and one of several to where there is anybody, or the nodes'
+    /// parts of a swarm might never meet.
+    pub(super) fn share(&self, info_hash: &InfoHash, complete: bool, here: Tally, offers: usize) -> usize {
+        let there = self.tally(info_hash);
+        let is_reason = there.complete > 0 || (there.incomplete > 0 && offers > 1);
+        usize::from(offers > 0 && !complete && here.complete == 0 && is_reason)
+    }
+
+    /// Keeps the offers that found nobody here, if there is anybody elsewhere.
+    pub(super) fn keep(&mut self, announce: &Announce<'_>, rest: &[Offer<'_>]) {
+        let Announce { conn, network, info_hash, peer_id, complete, .. } = *announce;
+        if rest.is_empty() || !self.tallies.contains_key(&info_hash) {
+            return;
+        }
+        let offers = rest.iter().map(|offer| Offer { offer_id: offer.offer_id, sdp: offer.sdp.clone().into_owned() });
+        let peer = Leave { conn, info_hash, peer_id };
+        self.spares.push_back(Spare { peer, complete, network, offers: offers.collect() });
+    }
+}
+
+impl Shard {
+    /// The peers of the other nodes, from now on counted in replies.
+    pub(crate) fn set_elsewhere(&mut self, info_hash: InfoHash, tally: Tally) {
+        if tally == Tally::default() {
+            self.elsewhere.tallies.remove(&info_hash);
+        } else {
+            self.elsewhere.tallies.insert(info_hash, tally);
+        }
+    }
+
+    /// The counts of this node alone.
+    pub(crate) fn tally_here(&self, info_hash: &InfoHash) -> Tally {
+        self.swarms.get(info_hash).map(Swarm::tally).unwrap_or_default()
+    }
+
+    /// The next offers for other nodes; to be called until `None` after every request.
+    pub(crate) fn poll_spare(&mut self) -> Option<Spare> {
+        self.elsewhere.spares.pop_front()
+    }
+
+    /// An offer of a peer of ours goes to another node, which stands here as a receiver like any connection.
+    pub(crate) fn offered_elsewhere(&mut self, now: Moment, peer: &Leave, offer_id: OfferId, to: ConnId) {
+        let expires_at = now + self.limits.offer_life;
+        if let Some(swarm) = self.swarms.get_mut(&peer.info_hash) {
+            swarm.offered(&peer.peer_id, offer_id, to, expires_at);
+        }
+    }
+
+    /// An answer from elsewhere, as if from a connection here; false if it answers no offer that is open.
+    pub(crate) fn answer_elsewhere(&mut self, now: Moment, answer: &Answer<'_>) -> bool {
+        let Answer { conn, info_hash, peer_id, to_peer_id, offer_id, sdp } = answer;
+        let swarm = self.swarms.get_mut(info_hash);
+        let Some(offerer) = swarm.and_then(|swarm| swarm.take_offer(to_peer_id, *offer_id, *conn, now)) else {
+            return false;
+        };
+        let text = reply::answer(info_hash, peer_id, offer_id, sdp);
+        self.deliver(Delivery::Text { conn: offerer, text, droppable: false });
+        true
+    }
+
+    /// Whom offers from elsewhere go to: none twice, and chosen as for a peer of our own.
+    pub(crate) fn partners_elsewhere(
+        &mut self,
+        info_hash: &InfoHash,
+        offerer: &PeerId,
+        complete: bool,
+        count: usize,
+    ) -> Vec<ConnId> {
+        let Some(swarm) = self.swarms.get(info_hash) else { return Vec::new() };
+        swarm.partners_for(offerer, complete, count, &mut self.rng)
+    }
+
+    /// Gives an offer from elsewhere to a peer of ours.
+    pub(crate) fn offer(
+        &mut self,
+        to: ConnId,
+        info_hash: &InfoHash,
+        offerer: &PeerId,
+        offer_id: &OfferId,
+        sdp: &Sdp<'_>,
+    ) {
+        let text = reply::offer(info_hash, offerer, offer_id, sdp);
+        self.outputs.push_back(ShardOutput::Deliver(Delivery::Text { conn: to, text, droppable: true }));
+    }
+
+    /// Somebody elsewhere claims this connection's peer id: does it live?
+    pub(crate) fn probe(&mut self, conn: ConnId) {
+        self.deliver(Delivery::Probe { conn });
+    }
+
+    /// Puts a peer out that another node has. Gives its announce, as far as it is known.
+    pub(crate) fn evict(&mut self, info_hash: &InfoHash, peer_id: &PeerId) -> Option<Announce<'static>> {
+        let (info_hash, peer_id) = (*info_hash, *peer_id);
+        let conn = self.connection_of(&info_hash, &peer_id)?;
+        let complete = self.swarms.get(&info_hash).is_some_and(|swarm| swarm.is_complete(&peer_id));
+        self.leave(Leave { conn, info_hash, peer_id });
+        let (network, offers) = (Network(0), Vec::new());
+        Some(Announce { conn, network, info_hash, peer_id, complete, offers, too_often: false })
+    }
+
+    /// The torrents of a scrape that are this shard's and have no counts yet.
+    pub(crate) fn unanswered(&self, scrape: &Scrape) -> Vec<InfoHash> {
+        let here = Request::Scrape(scrape.clone()).shard(self.count);
+        let open = scrape.tallies.iter().filter(|(_, tally)| tally.is_none()).map(|(hash, _)| *hash);
+        open.filter(|hash| shard_of(hash, self.count) == here).collect()
+    }
+}
