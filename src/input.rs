@@ -107,7 +107,14 @@ pub enum Input<'a> {
     /// A text message from a tracker.
     SocketText(SocketId, &'a str),
     /// A tracker's WebSocket failed or closed.
-    SocketClosed(SocketId),
+    SocketClosed {
+        /// Which.
+        socket: SocketId,
+        /// Of the close frame (RFC 6455 §7.1.5); 1006 where there was none.
+        code: u16,
+        /// Of the close frame (RFC 6455 §7.1.6); empty where there was none.
+        reason: &'a str,
+    },
 
     /// Our offer asked for by `Action::Offer`: its SDP, candidates gathered.
     OfferReady(LinkId, &'a str),

@@ -111,10 +111,12 @@ pub struct Limits {
     pub announce_interval_min: Duration,
     /// The same for a leecher that has lost its last peer, or has met only few, and nobody of use.
     pub announce_again: Duration,
-    /// First wait before a tracker is connected again; doubles, with jitter.
+    /// Within this time a tracker is connected again; doubles with each failure, and is spread evenly.
     pub reconnect_min: Duration,
     /// Longest wait before a tracker is connected again.
     pub reconnect_max: Duration,
+    /// No tracker can send us away for longer.
+    pub reconnect_hint_max: Duration,
 
     /// Blocks asked of a link before anything came from it.
     pub pipeline_first: usize,
@@ -303,6 +305,7 @@ impl Default for Limits {
             announce_again: seconds(5),
             reconnect_min: seconds(2),
             reconnect_max: seconds(30),
+            reconnect_hint_max: seconds(120),
             pipeline_first: 8,
             pipeline_default_max: 250,
             request_queue_max: 512,

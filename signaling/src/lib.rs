@@ -9,6 +9,7 @@ pub mod cluster;
 #[cfg(feature = "server")]
 pub mod server;
 mod tracker;
+pub mod websocket;
 
 pub use tracker::{
     Access, Announce, Answer, Asker, ConnId, Delivery, Desk, InfoHashes, Leave, Network, Offer, Output, Refusal,

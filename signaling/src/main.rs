@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn run(config: Config) -> Result<(), String> {
     // Before the port is open, so that a signal is never missed once somebody can know of us.
     let signals = signals::stop().and_then(|stop| Ok((stop, Hangup::new()?)));
@@ -51,7 +51,8 @@ async fn run(config: Config) -> Result<(), String> {
     println!("Swarmreel is at {}", url(address, options.tls.is_some()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), port = address.port(), "serving");
     tokio::spawn(reload::follow(Files { tls: options.tls.clone(), access: options.access.clone() }, hangup));
-    server::serve(listener, options, stop).await;
+    let served = server::serve(listener, options, stop).await;
+    served.map_err(|error| format!("The workers cannot be started: {error}."))?;
     tracing::info!("stopped");
     Ok(())
 }

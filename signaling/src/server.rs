@@ -1,16 +1,22 @@
 //! The tokio shell: one port for the WebSocket tracker, the site, and a few JSON pages.
 //!
-//! It moves text between sockets and the [`Tracker`](crate::Tracker) and makes no decision about swarms. Invariant:
-//! every connection holds a permit of its address, from before its first byte is read until its socket is closed.
+//! Workers, a thread each, have a [`Desk`](crate::Desk) and a [`Shard`](crate::Shard); this moves text between sockets and
+//! those, and makes no decision about swarms. Data flows one way: the door accepts a connection and gives it to a worker;
+//! there it is HTTP first (`connection`, `http`), then a WebSocket (`socket`), whose messages go to the worker's exchange
+//! and from there to outboxes, its own or another worker's. Invariant: every connection holds a permit, from before its
+//! first byte is read until its socket is closed.
 
 #[allow(dead_code, reason = "the workers take it up next")]
 mod access;
 mod admission;
+mod client;
+mod connection;
+mod counters;
+mod door;
+mod exchange;
 mod http;
-mod hub;
 mod ice;
 mod limits;
-mod meter;
 #[allow(dead_code, reason = "the workers take it up next")]
 pub mod origin;
 mod outbox;
@@ -27,35 +33,37 @@ mod stun;
 #[allow(dead_code, reason = "the workers take it up next")]
 mod tls;
 mod turn;
+mod worker;
 
-use std::convert::Infallible;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::num::NonZero;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use ipnet::IpNet;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use swarmreel::time::Moment;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
 
 use crate::TrackerLimits;
 pub use access::{AccessError, AccessList, ListKind};
-use admission::{Admission, Permit, Refused};
-use hub::Hub;
+use counters::Counters;
+pub use counters::{Count, Snapshot};
+use door::Door;
+use exchange::WORKERS_MAX;
 pub use ice::Ice;
 use ice::IceConfig;
 pub use limits::ServerLimits;
-use patience::Patience;
 pub use proxy::{client_address, is_within};
 pub use stun::Stun;
 pub use tls::{Tls, TlsError};
 pub use turn::Turn;
+use worker::Letter;
 
 /// What to serve.
 #[derive(Clone, Debug)]
@@ -78,6 +86,8 @@ pub struct Options {
     pub trusted_proxies: Vec<IpNet>,
     /// Who may see `/metrics`.
     pub metrics_from: Vec<IpNet>,
+    /// Threads that serve connections: one a core is best.
+    pub workers: usize,
 }
 
 impl Default for Options {
@@ -92,124 +102,109 @@ impl Default for Options {
             origins: Vec::new(),
             trusted_proxies: Vec::new(),
             metrics_from: Vec::new(),
+            workers: thread::available_parallelism().map_or(1, NonZero::get),
         }
     }
 }
 
-/// What all connections share.
+/// What all workers share.
 struct Shared {
-    hub: Hub,
-    limits: ServerLimits,
+    options: Options,
     ice: IceConfig,
     /// The files of the site that are served: all or none.
     site: &'static [site::File],
+    /// When time began.
+    started: Instant,
+    /// By worker, as the mailboxes.
+    counters: Vec<Counters>,
+    mailboxes: Vec<mpsc::Sender<Letter>>,
 }
 
-/// Tells a task when the server stops; the server waits until all are dropped.
+impl Shared {
+    /// The time, as everybody here counts it.
+    fn now(&self) -> Moment {
+        Moment(0) + self.started.elapsed()
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot::of(self.counters.iter())
+    }
+}
+
+/// Whether the server stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    Never,
+    /// Clients are told to come back within so many seconds.
+    Drain {
+        spread: u64,
+    },
+}
+
+/// Tells a task when the server stops, or is gone.
 #[derive(Clone)]
-struct Stopped(watch::Receiver<bool>);
+struct Stopped(watch::Receiver<Stop>);
 
 impl Stopped {
     async fn wait(&mut self) {
-        let _ = self.0.wait_for(|stopped| *stopped).await;
+        let _ = self.0.wait_for(|stop| *stop != Stop::Never).await;
+    }
+
+    fn get(&self) -> Stop {
+        *self.0.borrow()
     }
 }
 
-/// Serves until `stop` resolves; then closes every WebSocket with 1001, lets HTTP responses finish, and returns within
-/// the limit's `stop_grace`.
-pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Output = ()>) {
-    let limits = options.sockets;
-    let stun = options.ice.stun.clone();
-    let shared = Arc::new(Shared {
-        hub: Hub::new(options.tracker, &limits),
-        ice: IceConfig::new(options.ice),
-        limits: limits.clone(),
-        site: if options.site { site::FILES } else { &[] },
-    });
-    let admission = Arc::new(Admission::new(limits.connections_per_address, limits.connections));
-    let (stopping, stopped) = watch::channel(false);
-    let stopped = Stopped(stopped);
-    let refusals = Arc::new(Semaphore::new(256));
-    if let Some(stun) = stun {
-        tokio::spawn(stun.run(stopped.clone()));
+/// Serves until `stop` resolves; then sends every WebSocket away with 1012 and a time to come back, lets HTTP responses
+/// finish, and returns within the limit's `stop_grace`.
+///
+/// # Errors
+/// The system refuses a thread, or an event loop for it.
+pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let (workers, stopping) = start(options)?;
+    if let Some(stun) = workers.options.ice.stun.clone() {
+        tokio::spawn(stun.run(Stopped(stopping.subscribe())));
     }
-    let mut tick = interval(Duration::from_secs(1));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let limits = &workers.options.sockets;
+    let mut door = Door::new(workers.clone());
     let mut stop = pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => break,
-            _ = tick.tick() => shared.hub.wake(),
             accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => match Permit::of(&admission, from.ip()) {
-                    Ok(permit) => drop(tokio::spawn(converse(stream, from, permit, shared.clone(), stopped.clone()))),
-                    Err(why) => refuse(stream, why, &refusals),
-                },
+                Ok((stream, from)) => door.admit(stream, from.ip()).await,
                 // Out of file descriptors, or the client left already: the next accept may work.
                 Err(_) => sleep(Duration::from_millis(50)).await,
             },
         }
     }
-    drop((listener, stopped));
-    stopping.send_replace(true);
-    // Connections hold a receiver each: the channel closes with the last of them.
-    let _ = timeout(limits.stop_grace, stopping.closed()).await;
+    drop(listener);
+    let open = workers.snapshot()[Count::Open];
+    stopping.send_replace(Stop::Drain { spread: (open / 500).clamp(3, 60) });
+    // Every worker holds a receiver: the channel closes with the last of them. They look at the grace themselves.
+    let _ = timeout(limits.stop_grace * 2, stopping.closed()).await;
+    Ok(())
 }
 
-/// One accepted connection: HTTP until it ends or becomes a WebSocket, which goes on in a task of its own.
-async fn converse(stream: TcpStream, from: SocketAddr, permit: Permit, shared: Arc<Shared>, mut stopped: Stopped) {
-    // Without it, small messages wait for the acknowledgement of the last one.
-    let _ = stream.set_nodelay(true);
-    let limits = &shared.limits;
-    let io = TokioIo::new(Patience::new(stream, limits.blocked));
-    let guest =
-        Arc::new(Guest { address: from.ip(), shared: shared.clone(), stopped: stopped.clone(), _permit: permit });
-    let service = service_fn(move |request| {
-        let guest = guest.clone();
-        async move { Ok::<_, Infallible>(http::respond(request, &guest)) }
+/// Starts the workers' threads. They end when the sender tells them, or is gone.
+fn start(options: Options) -> io::Result<(Arc<Shared>, watch::Sender<Stop>)> {
+    let count = options.workers.clamp(1, WORKERS_MAX);
+    let (mailboxes, letters): (Vec<_>, Vec<_>) = (0..count).map(|_| worker::mailbox()).unzip();
+    let shared = Arc::new(Shared {
+        ice: IceConfig::new(options.ice.clone()),
+        site: if options.site { site::FILES } else { &[] },
+        started: Instant::now(),
+        counters: (0..count).map(|_| Counters::default()).collect(),
+        mailboxes,
+        options,
     });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.handshake)
-            .max_headers(limits.head_lines)
-            .max_buf_size(limits.head_bytes)
-            .serve_connection(io, service)
-            .with_upgrades()
-    );
-    tokio::select! {
-        // An HTTP client that breaks off, is too slow or sends nonsense is its own problem.
-        _ = connection.as_mut() => return,
-        () = stopped.wait() => {}
+    let (stopping, stopped) = watch::channel(Stop::Never);
+    let stopped = Stopped(stopped);
+    for (index, letters) in letters.into_iter().enumerate() {
+        let (shared, stopped) = (shared.clone(), stopped.clone());
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let work = move || worker::run(&runtime, shared, index, letters, stopped);
+        thread::Builder::new().name(format!("worker-{index}")).spawn(work)?;
     }
-    connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
-}
-
-/// Who is at the other end of a connection, and what it came to.
-struct Guest {
-    address: IpAddr,
-    shared: Arc<Shared>,
-    stopped: Stopped,
-    /// Lives as long as the connection, upgraded or not.
-    _permit: Permit,
-}
-
-/// Tells the client, if that takes little: at most 256 at a time are told, the others just see the connection close.
-fn refuse(mut stream: TcpStream, why: Refused, refusals: &Arc<Semaphore>) {
-    let Ok(turn) = refusals.clone().try_acquire_owned() else { return };
-    let words = match why {
-        Refused::Address => "429 Too Many Requests\r\nRetry-After: 30",
-        Refused::Full => "503 Service Unavailable\r\nRetry-After: 60",
-    };
-    let response = format!("HTTP/1.1 {words}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    tokio::spawn(timeout(Duration::from_secs(1), async move {
-        let _turn = turn;
-        stream.write_all(response.as_bytes()).await?;
-        stream.shutdown().await?;
-        // Closing with unread bytes would reset the connection, and the client might not see the response.
-        let mut unread = [0; 1024];
-        while stream.read(&mut unread).await? > 0 {}
-        std::io::Result::Ok(())
-    }));
+    Ok((shared, stopping))
 }

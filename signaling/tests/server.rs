@@ -194,7 +194,7 @@ async fn s6_a_client_without_pulse_is_closed_and_leaves_its_swarm() {
     server.wait_for_peers(1).await;
     assert!(!living.is_finished());
     server.stop().await;
-    assert_eq!(timeout(PATIENCE, living).await.unwrap().unwrap(), Some(1001));
+    assert_eq!(timeout(PATIENCE, living).await.unwrap().unwrap(), Some(1012));
 }
 
 #[tokio::test]
@@ -237,7 +237,7 @@ async fn a_stop_says_goodbye_to_everybody() {
     let address = server.address;
     let ends = async {
         let [first, second] = &mut clients;
-        assert_eq!((first.close_code().await, second.close_code().await), (Some(1001), Some(1001)));
+        assert_eq!((first.close_code().await, second.close_code().await), (Some(1012), Some(1012)));
         text_until_closed(&mut keep_alive).await;
     };
     tokio::join!(server.stop(), ends);

@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::magnet::is_tracker_url;
 use crate::output::{Action, Event, Output};
 use crate::time::Moment;
+use crate::tracker::farewell;
 use crate::tracker::message::{self, Announce, ClientMessage, ServerMessage};
 use crate::tracker::session::{Due, Session};
 
@@ -62,12 +63,16 @@ impl Engine {
         }
     }
 
-    pub(super) fn socket_closed(&mut self, now: Moment, socket: SocketId) {
+    pub(super) fn socket_closed(&mut self, now: Moment, socket: SocketId, code: u16, reason: &str) {
         let Some(id) = self.tracker_of(socket) else { return };
         // Our next connection has another id: answers to what went out over this one never arrive.
         self.links.withdraw(id);
         let Some(session) = self.trackers.get_mut(&id) else { return };
-        session.closed(now, &self.limits, &mut self.rng);
+        match farewell::retry_after(code, reason) {
+            // It says itself when it will be back.
+            Some(delay) => return session.sent_away(now, delay, &self.limits, &mut self.rng),
+            None => session.closed(now, &self.limits, &mut self.rng),
+        }
         let (url, members): (String, Vec<InfoHash>) = (session.url().to_string(), session.members().collect());
         for info_hash in members {
             let news = self.trackers.get_mut(&id).is_some_and(|session| session.failed(info_hash));

@@ -160,7 +160,7 @@ impl Engine {
             Input::LinkReachable { link, reachable } => self.link_reachable(now, link, reachable),
             Input::SocketOpened(socket) => self.socket_opened(now, socket),
             Input::SocketText(socket, text) => self.socket_text(now, socket, text),
-            Input::SocketClosed(socket) => self.socket_closed(now, socket),
+            Input::SocketClosed { socket, code, reason } => self.socket_closed(now, socket, code, reason),
             Input::OfferReady(link, sdp) => self.offer_ready(now, link, sdp),
             Input::AnswerReady(link, sdp) => self.answer_ready(now, link, sdp),
             Input::LinkOpened { link, message_max } => self.link_opened(now, link, message_max),

@@ -54,6 +54,8 @@ pub struct Due {
 pub struct Session {
     url: String,
     connection: Connection,
+    /// The tracker wants no connection before.
+    away_until: Moment,
     failures: u32,
     peer_id: PeerId,
     members: BTreeMap<InfoHash, Membership>,
@@ -73,7 +75,7 @@ impl Session {
     /// A tracker that is not connected yet.
     pub fn new(url: String, now: Moment, rng: &mut Rng) -> Self {
         let connection = Connection::Closed(now);
-        Self { url, connection, failures: 0, peer_id: draw_peer_id(rng), members: BTreeMap::new() }
+        Self { url, connection, away_until: now, failures: 0, peer_id: draw_peer_id(rng), members: BTreeMap::new() }
     }
 
     /// Its address.
@@ -165,15 +167,22 @@ impl Session {
         }
     }
 
-    /// The socket failed or closed: connected again after 2 to 30 s, doubling, with full jitter.
+    /// The socket failed or closed: connected again with full jitter, within 2 s at first, doubling up to 30 s.
     pub fn closed(&mut self, now: Moment, limits: &Limits, rng: &mut Rng) {
         let most = limits.reconnect_min.saturating_mul(1 << self.failures.min(10)).min(limits.reconnect_max);
-        let wait = limits.reconnect_min / 2 + most.mul_f64(rng.fraction());
         self.failures += 1;
-        self.disconnect(now + wait, rng);
+        self.disconnect(now + most.mul_f64(rng.fraction()), rng);
     }
 
-    /// The way to the tracker may have changed: connected anew within `network_jitter`. The socket to close.
+    /// The tracker closed the socket and said when to return: not before, and up to a fifth later.
+    pub fn sent_away(&mut self, now: Moment, delay: Duration, limits: &Limits, rng: &mut Rng) {
+        let delay = delay.min(limits.reconnect_hint_max);
+        self.away_until = now + delay;
+        self.disconnect(self.away_until + delay.mul_f64(0.2 * rng.fraction()), rng);
+    }
+
+    /// The way to the tracker may have changed: connected anew within `network_jitter`, unless the tracker has sent us
+    /// away. The socket to close.
     pub fn reconnect(&mut self, now: Moment, limits: &Limits, rng: &mut Rng) -> Option<SocketId> {
         let socket = self.any_socket();
         self.failures = 0;
@@ -182,7 +191,7 @@ impl Session {
     }
 
     fn disconnect(&mut self, connect_at: Moment, rng: &mut Rng) {
-        self.connection = Connection::Closed(connect_at);
+        self.connection = Connection::Closed(connect_at.max(self.away_until));
         self.peer_id = draw_peer_id(rng);
         for member in self.members.values_mut() {
             (member.due, member.started, member.answered) = (None, false, false);
@@ -334,6 +343,49 @@ mod tests {
     }
 
     #[test]
+    fn who_is_sent_away_returns_when_told_and_hardly_later() {
+        let (mut session, limits, mut rng) = session();
+        let mut delays = Vec::new();
+        for (told, taken) in [(1, 1), (30, 30), (120, 120), (121, 120), (u64::MAX, 120)] {
+            session.connecting(SOCKET);
+            session.opened(Moment(5));
+            let id = session.peer_id();
+            session.sent_away(Moment(5), Duration::from_secs(told), &limits, &mut rng);
+            assert_ne!(session.peer_id(), id);
+            let delay = session.connect_at().unwrap().since(Moment(5)).as_secs_f64() / f64::from(taken);
+            assert!((1.0..=1.2).contains(&delay), "{told} s: {delay}");
+            delays.push(delay);
+        }
+        assert!(delays.windows(2).all(|pair| pair[0] != pair[1]), "{delays:?}");
+    }
+
+    #[test]
+    fn a_change_of_the_network_does_not_bring_back_who_was_sent_away() {
+        let (mut session, limits, mut rng) = session();
+        session.connecting(SOCKET);
+        session.sent_away(Moment(0), Duration::from_secs(30), &limits, &mut rng);
+        session.reconnect(Moment(1), &limits, &mut rng);
+        assert_eq!(session.connect_at(), Some(Moment(30_000_000)));
+        session.reconnect(Moment(31_000_000), &limits, &mut rng);
+        assert!(session.connect_at().unwrap() <= Moment(31_000_000) + limits.network_jitter);
+    }
+
+    #[test]
+    fn waits_are_spread_evenly_below_a_cap_that_doubles() {
+        let (mut session, limits, mut rng) = session();
+        for (failures, cap) in [2.0, 4.0, 8.0, 16.0, 30.0, 30.0].into_iter().enumerate() {
+            let mut tenths = [0; 10];
+            for _ in 0..1000 {
+                session.failures = failures as u32;
+                session.closed(Moment(0), &limits, &mut rng);
+                let wait = session.connect_at().unwrap().since(Moment(0)).as_secs_f64();
+                tenths[(wait / cap * 10.0) as usize] += 1;
+            }
+            assert!(tenths.iter().all(|count| (60..=140).contains(count)), "below {cap} s: {tenths:?}");
+        }
+    }
+
+    #[test]
     fn a_new_connection_has_a_new_id_and_waits_with_jitter() {
         let (mut session, limits, mut rng) = session();
         let mut waits = Vec::new();
@@ -344,7 +396,7 @@ mod tests {
             assert_ne!(session.peer_id(), id);
             waits.push(session.connect_at().unwrap().0 / 1000);
         }
-        assert!(waits.iter().all(|wait| (1_000..=31_000).contains(wait)), "{waits:?}");
+        assert!(waits.iter().all(|wait| *wait <= 30_000), "{waits:?}");
         assert!(waits.windows(2).any(|pair| pair[0] != pair[1]));
     }
 }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import * as api from "./lib/api.mjs";
 import { media, sha256 } from "./lib/media.mjs";
+import { until } from "./lib/until.mjs";
 import { scene } from "./lib/stage.mjs";
 
 /** @typedef {import("./lib/people.mjs").Person} Person */
@@ -48,11 +49,12 @@ function descriptions(messages) {
 
 scene("two people who connect by relays only exchange a file, and no one learns where they are", async (stage) => {
   const film = await media("small-moov-first.mp4");
-  const [{ site }, { tracker, heard }] = [await stage.swarmreel(), await stage.tracker()];
-  const { iceServers } = await stage.turn();
+  const [turn, { tracker, heard }] = [await stage.turn(), await stage.tracker()];
+  // The page's host makes the credentials.
+  const { site } = await stage.swarmreel({ args: ["--turn-url", turn.url, "--turn-secret-file", turn.secretFile] });
   const alice = await stage.person("chromium", { name: "alice" });
   const bob = await stage.person("chromium", { name: "bob" });
-  const options = { trackers: [tracker], iceServers, iceTransportPolicy: /** @type {const} */ ("relay") };
+  const options = { trackers: [tracker], iceTransportPolicy: /** @type {const} */ ("relay") };
   for (const person of [alice, bob]) {
     await keepsConnections(person);
     await api.opens(person, site, options);
@@ -74,6 +76,15 @@ scene("two people who connect by relays only exchange a file, and no one learns 
   }
 });
 
+/** Comes by relays only, and finds none. @param {Person} person @param {string} infoHash */
+async function isToldThatThereIsNoRelay(person, infoHash) {
+  await api.adds(person, infoHash);
+  await person.page.waitForFunction(
+    () => /** @type {any} */ (window).me.events.some((/** @type {any} */ { code }) => code === "relay-unreachable"),
+    { timeout: 30_000, polling: 100 },
+  );
+}
+
 scene("who finds no relay is told, and tells nobody anything", async (stage) => {
   const film = await media("small-moov-first.mp4");
   const [{ site }, { tracker, heard }] = [await stage.swarmreel(), await stage.tracker()];
@@ -83,12 +94,26 @@ scene("who finds no relay is told, and tells nobody anything", async (stage) => 
   const { infoHash } = await api.seeds(alice, film.path);
   await api.opens(bob, site, { trackers: [tracker], iceServers: [], iceTransportPolicy: "relay" });
   const { peer_id: alices } = JSON.parse(heard[0]);
-  await api.adds(bob, infoHash);
-  await bob.page.waitForFunction(
-    () => /** @type {any} */ (window).me.events.some((/** @type {any} */ { code }) => code === "relay-unreachable"),
-    { timeout: 30_000, polling: 100 },
-  );
+  await isToldThatThereIsNoRelay(bob, infoHash);
   const bobs = heard.filter((text) => JSON.parse(text).peer_id !== alices);
   assert.ok(bobs.length > 0, "bob has announced himself");
   assert.deepEqual(descriptions(bobs), []);
+});
+
+scene("credentials of the same secret that have ended open no relay", async (stage) => {
+  const [turn, { tracker, heard }] = [await stage.turn(), await stage.tracker()];
+  const { site } = await stage.swarmreel();
+  const iceTransportPolicy = /** @type {const} */ ("relay");
+  const offers = () => descriptions(heard).length;
+  for (const lifetime of [-60, 60]) {
+    const person = await stage.person("chromium");
+    await api.opens(person, site, { trackers: [tracker], iceServers: [turn.user(lifetime)], iceTransportPolicy });
+    if (lifetime < 0) {
+      await isToldThatThereIsNoRelay(person, "0".repeat(40));
+      assert.equal(offers(), 0);
+    } else {
+      await api.adds(person, "1".repeat(40));
+      await until(() => offers() > 0, "offer with a relay");
+    }
+  }
 });

@@ -74,7 +74,7 @@ fn an_offer_without_an_answer_goes_out_again_under_another_name() {
 fn what_a_lost_tracker_had_goes_to_another() {
     let (mut desk, socket, lost) = leecher();
     let description = desk.announce(socket).offers[0].1.clone();
-    desk.tell(Input::SocketClosed(socket));
+    desk.tell(Input::SocketClosed { socket, code: 1006, reason: "" });
     desk.sockets.remove(&socket);
     desk.add(Source::Text(HASH.to_hex()), &URLS[1..]);
     let other = desk.socket(URLS[1]);

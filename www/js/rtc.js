@@ -4,13 +4,9 @@
 // The worker names connections (`link`) and decides everything; whatever fails here is told as `linkClosed`.
 
 import { Forwarder } from "./forwarder.js";
+import { Gathering } from "./gathering.js";
 
 /** @typedef {import("./protocol.js").Tell} Tell */
-
-/** No description waits longer for candidates than this, ms: dead interfaces make browsers gather for 40 s. */
-const GATHERING_MAX = 5000;
-/** After the first address that strangers can reach, the others get this long, ms. */
-const GATHERING_AFTER_PUBLIC = 1000;
 
 /** An offer made ahead that is older than this is made anew, ms: the machine may have slept, or moved. */
 const SPARE_LIFE = 600_000;
@@ -37,9 +33,9 @@ class Connection {
     this.pc = pc;
   }
 
-  /** Describes our side: an offer, or the answer if the other side has offered. */
-  describe() {
-    this.description = this.pc.setLocalDescription().then(() => gathered(this.pc));
+  /** Describes our side: an offer, or the answer if the other side has offered. @param {Gathering} gathering */
+  describe(gathering) {
+    this.description = this.pc.setLocalDescription().then(() => gathering.description(this.pc));
     // Whoever waits for it hears of a failure; the spare may have no one.
     this.description.catch(() => {});
     return this.description;
@@ -49,6 +45,7 @@ class Connection {
 export class Connections {
   #tell;
   #options;
+  #gathering = new Gathering();
   /** @type {Map<number, Connection>} */
   #links = new Map();
   /** @type {Connection | undefined} */
@@ -81,6 +78,11 @@ export class Connections {
     this.warmUp();
   }
 
+  /** Connections made from now on use these servers. @param {RTCIceServer[]} iceServers */
+  useServers(iceServers) {
+    this.#options.rtc = onlyRelaysIfAsked({ ...this.#options.rtc, iceServers });
+  }
+
   /** @param {{ link: number }} message */
   offer({ link }) {
     this.#attempt(link, async () => {
@@ -101,7 +103,7 @@ export class Connections {
         this.#handOver(connection, channel);
       };
       await connection.pc.setRemoteDescription({ type: "offer", sdp });
-      const answer = await connection.describe();
+      const answer = await connection.describe(this.#gathering);
       if (this.#links.get(link) === connection) this.#tell("answerReady", { link, sdp: answer });
     });
   }
@@ -167,7 +169,7 @@ export class Connections {
     const connection = this.#connect();
     if (link !== undefined) this.#name(connection, link);
     this.#handOver(connection, connection.pc.createDataChannel("swarmreel"));
-    connection.describe();
+    connection.describe(this.#gathering);
     return connection;
   }
 
@@ -237,30 +239,4 @@ function onlyRelaysIfAsked(configuration) {
     urls: [server.urls].flat().filter((url) => /^turns?:/i.test(url)),
   }));
   return { ...configuration, iceServers: relays.filter(({ urls }) => urls.length > 0) };
-}
-
-/**
- * Waits until the local description lists all candidates worth waiting for; the protocol has no way to send more.
- * @param {RTCPeerConnection} pc
- * @returns {Promise<string>} the description
- */
-function gathered(pc) {
-  return new Promise((resolve, reject) => {
-    /** @type {ReturnType<typeof setTimeout>[]} */
-    const timers = [];
-    const finish = () => {
-      timers.forEach(clearTimeout);
-      pc.onicecandidate = pc.onicegatheringstatechange = null;
-      // A closed connection has nothing to describe, and in Firefox throws when asked.
-      if (pc.signalingState === "closed" || !pc.localDescription) reject(new Error("closed"));
-      else resolve(pc.localDescription.sdp);
-    };
-    timers.push(setTimeout(finish, GATHERING_MAX));
-    pc.onicecandidate = ({ candidate }) => {
-      if (!candidate) finish();
-      else if (candidate.type === "srflx" || candidate.type === "relay") timers.push(setTimeout(finish, GATHERING_AFTER_PUBLIC));
-    };
-    pc.onicegatheringstatechange = () => pc.iceGatheringState === "complete" && finish();
-    if (pc.iceGatheringState === "complete") finish();
-  });
 }

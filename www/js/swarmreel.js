@@ -11,6 +11,7 @@
 import { Connections } from "./rtc.js";
 import { Engine } from "./engine.js";
 import { SwarmreelError } from "./error.js";
+import { IceServers } from "./ice.js";
 import { Network } from "./network.js";
 import { Torrent, TorrentFile } from "./torrent.js";
 
@@ -53,6 +54,7 @@ export class Swarmreel {
   #engine;
   /** @type {Connections | undefined} */
   #connections;
+  #iceServers = new IceServers((iceServers) => this.#connections?.useServers(iceServers));
   #network = new Network(() => {
     this.#connections?.renew();
     this.#engine.tell("networkChanged", {});
@@ -79,12 +81,13 @@ export class Swarmreel {
     const { iceTransportPolicy = "all", transferChannels = true } = options;
     const client = new Swarmreel(trackers);
     const [iceServers, { bufferLow }] = await Promise.all([
-      options.iceServers ?? configuredIceServers(),
+      options.iceServers ?? client.#iceServers.load(),
       client.#engine.start({ trackers, persistent, relayOnly: iceTransportPolicy === "relay" }),
     ]);
     const rtc = { iceServers, iceTransportPolicy };
     client.#connections = new Connections(client.#engine.tell, { rtc, bufferLow, transferChannels });
     client.#connections.warmUp();
+    client.#iceServers.watch();
     client.#network.watch();
     addEventListener("pagehide", client.#leave);
     return client;
@@ -175,6 +178,7 @@ export class Swarmreel {
   /** @param {SwarmreelError} error */
   #end(error) {
     this.#network.end();
+    this.#iceServers.end();
     this.#connections?.end();
     for (const { player } of [...this.#plays.values()]) player.close(error);
     for (const { reader } of [...this.#reads.values()]) reader.fail(error);
@@ -220,17 +224,6 @@ export class Swarmreel {
 
 function ownTracker() {
   return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/`;
-}
-
-/** @returns {Promise<RTCIceServer[]>} what the page's host names; none where it names none */
-async function configuredIceServers() {
-  try {
-    const answer = await fetch(new URL("/config.json", location.href));
-    const { iceServers } = await answer.json();
-    return Array.isArray(iceServers) ? iceServers : [];
-  } catch {
-    return [];
-  }
 }
 
 /**

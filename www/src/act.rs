@@ -17,7 +17,7 @@ impl Driver {
         match action {
             Action::OpenSocket { socket, url } => {
                 if self.sockets.open(socket, &url).is_err() {
-                    self.input(Input::SocketClosed(socket));
+                    self.input(Input::SocketClosed { socket, code: 1006, reason: "" });
                 }
             }
             Action::SendText { socket, text } => self.sockets.send(socket, &text),

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use swarmreel::engine::Input;
 use swarmreel::ids::SocketId;
 use wasm_bindgen::prelude::*;
-use web_sys::{MessageEvent, WebSocket};
+use web_sys::{CloseEvent, Event, MessageEvent, WebSocket};
 
 use crate::driver;
 
-type Listener = Closure<dyn FnMut(MessageEvent)>;
+type Listener = Closure<dyn FnMut(Event)>;
 
 /// Every open or opening socket.
 #[derive(Default)]
@@ -63,15 +63,18 @@ impl Sockets {
 impl Socket {
     fn listen(id: SocketId, socket: WebSocket) -> Self {
         let opened = Closure::new(move |_| driver::enter(|driver| driver.input(Input::SocketOpened(id))));
-        let text = Closure::new(move |event: MessageEvent| {
+        let text = Closure::new(move |event: Event| {
+            let event: MessageEvent = event.unchecked_into();
             if let Some(text) = event.data().as_string() {
                 driver::enter(|driver| driver.input(Input::SocketText(id, &text)));
             }
         });
-        let closed = Closure::new(move |_| {
+        let closed = Closure::new(move |event: Event| {
+            let event: CloseEvent = event.unchecked_into();
+            let (code, reason) = (event.code(), event.reason());
             driver::enter(|driver| {
                 driver.sockets.close(id);
-                driver.input(Input::SocketClosed(id));
+                driver.input(Input::SocketClosed { socket: id, code, reason: &reason });
             });
         });
         set_listeners(&socket, Some([&opened, &text, &closed]));

@@ -32,6 +32,7 @@ pub(super) fn config(flags: Flags) -> Result<Config, String> {
         origins: flags.origin,
         trusted_proxies: flags.trusted_proxy,
         metrics_from: flags.metrics_from,
+        ..Options::default()
     };
     Ok(Config { listen: flags.listen, stun, log_level: flags.log_level, log_format: flags.log_format, options })
 }

@@ -1,10 +1,10 @@
-//! How many connections there are, in all and of each address (threat-model S5, S15).
+//! How many connections there are, in all, of each address and of each worker (threat-model S5, S15).
 //!
 //! Invariant: an address is in the table exactly while it has connections, with their number.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Who is connected.
 pub(super) struct Admission {
@@ -13,10 +13,11 @@ pub(super) struct Admission {
     table: Mutex<Table>,
 }
 
-#[derive(Default)]
 struct Table {
     total: usize,
     addresses: BTreeMap<IpAddr, usize>,
+    /// Connections of each worker.
+    workers: Vec<usize>,
 }
 
 /// Why a connection is not admitted.
@@ -26,45 +27,92 @@ pub(super) enum Refused {
     Address,
     /// The server has all it can hold.
     Full,
+    /// Too many come at once.
+    Rate,
 }
 
 impl Admission {
-    pub(super) fn new(per_address_max: usize, total_max: usize) -> Self {
-        Self { per_address_max, total_max, table: Mutex::default() }
+    pub(super) fn new(per_address_max: usize, total_max: usize, workers: usize) -> Self {
+        let table = Table { total: 0, addresses: BTreeMap::new(), workers: vec![0; workers] };
+        Self { per_address_max, total_max, table: table.into() }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().expect("nothing panics under this lock")
+    }
+}
+
+impl Table {
+    fn claim(&mut self, address: IpAddr, most: usize) -> Result<(), Refused> {
+        let here = self.addresses.entry(address).or_default();
+        if *here >= most {
+            return Err(Refused::Address);
+        }
+        *here += 1;
+        Ok(())
+    }
+
+    fn release(&mut self, address: IpAddr) {
+        let here = self.addresses.get_mut(&address).expect("a permit's address is in the table");
+        *here -= 1;
+        if *here == 0 {
+            self.addresses.remove(&address);
+        }
     }
 }
 
 /// One admitted connection.
 pub(super) struct Permit {
     admission: Arc<Admission>,
-    address: IpAddr,
+    /// None for a proxy's connection, as long as it is not known who stands behind it.
+    address: Option<IpAddr>,
+    worker: usize,
 }
 
 impl Permit {
-    pub(super) fn of(admission: &Arc<Admission>, address: IpAddr) -> Result<Self, Refused> {
-        let address = household(address);
-        let mut table = admission.table.lock().expect("nothing panics under this lock");
+    /// Admits a connection, and chooses the worker that has the fewest. Without an address it counts in the total only.
+    pub(super) fn of(admission: &Arc<Admission>, address: Option<IpAddr>) -> Result<Self, Refused> {
+        let address = address.map(household);
+        let mut table = admission.table();
         if table.total >= admission.total_max {
             return Err(Refused::Full);
         }
-        let here = table.addresses.get(&address).copied().unwrap_or(0);
-        if here >= admission.per_address_max {
-            return Err(Refused::Address);
+        if let Some(address) = address {
+            table.claim(address, admission.per_address_max)?;
         }
-        table.addresses.insert(address, here + 1);
         table.total += 1;
-        Ok(Self { admission: admission.clone(), address })
+        let workers = table.workers.iter_mut().enumerate();
+        let (worker, load) = workers.min_by_key(|(_, load)| **load).expect("there is a worker");
+        *load += 1;
+        Ok(Self { admission: admission.clone(), address, worker })
+    }
+
+    /// The worker that has the connection.
+    pub(super) fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// Counts the connection to this address from now on.
+    pub(super) fn claim(&mut self, address: IpAddr) -> Result<(), Refused> {
+        let address = household(address);
+        if self.address != Some(address) {
+            let mut table = self.admission.table();
+            table.claim(address, self.admission.per_address_max)?;
+            if let Some(before) = self.address.replace(address) {
+                table.release(before);
+            }
+        }
+        Ok(())
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut table = self.admission.table.lock().expect("nothing panics under this lock");
+        let mut table = self.admission.table();
         table.total -= 1;
-        let here = table.addresses.get_mut(&self.address).expect("a permit's address is in the table");
-        *here -= 1;
-        if *here == 0 {
-            table.addresses.remove(&self.address);
+        table.workers[self.worker] -= 1;
+        if let Some(address) = self.address {
+            table.release(address);
         }
     }
 }
@@ -81,10 +129,14 @@ pub(super) fn household(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
     #[test]
     fn s15_shares_are_per_address_and_per_64() {
-        let admission = Arc::new(Admission::new(2, 5));
-        let admit = |address: &str| Permit::of(&admission, address.parse().unwrap());
+        let admission = Arc::new(Admission::new(2, 5, 1));
+        let admit = |text: &str| Permit::of(&admission, address(text));
         let first = admit("10.0.0.1").ok();
         let _mapped = admit("::ffff:10.0.0.1").expect("the second of that address");
         assert_eq!(admit("10.0.0.1").err(), Some(Refused::Address));
@@ -95,6 +147,29 @@ mod tests {
         assert_eq!(admit("10.0.0.2").err(), Some(Refused::Full));
         drop(first);
         assert!(admit("10.0.0.1").is_ok());
-        assert_eq!(admission.table.lock().unwrap().total, 4);
+        assert_eq!(admission.table().total, 4);
+    }
+
+    #[test]
+    fn s15_who_comes_through_a_proxy_is_counted_once_known() {
+        let admission = Arc::new(Admission::new(1, 5, 1));
+        let [mut first, mut second] = [(); 2].map(|()| Permit::of(&admission, None).expect("counts in the total only"));
+        let (client, other) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        assert_eq!((first.claim(client), first.claim(client)), (Ok(()), Ok(())));
+        assert_eq!(second.claim(client), Err(Refused::Address));
+        assert_eq!((first.claim(other), second.claim(client)), (Ok(()), Ok(())));
+        drop((first, second));
+        let table = admission.table();
+        assert_eq!((table.total, table.addresses.len()), (0, 0));
+    }
+
+    #[test]
+    fn the_worker_with_the_fewest_connections_gets_the_next() {
+        let admission = Arc::new(Admission::new(9, 9, 3));
+        let admit = || Permit::of(&admission, None).unwrap();
+        let mut permits: Vec<Permit> = (0..6).map(|_| admit()).collect();
+        assert_eq!(permits.iter().map(Permit::worker).collect::<Vec<_>>(), [0, 1, 2, 0, 1, 2]);
+        permits.remove(4);
+        assert_eq!(admit().worker(), 1);
     }
 }

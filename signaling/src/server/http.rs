@@ -2,16 +2,14 @@
 //!
 //! Invariant: every response carries the security headers; nothing a client sends is written back.
 
-use std::sync::Arc;
-
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{Guest, site, socket};
+use super::connection::Visitor;
+use super::site;
+use crate::websocket::{self, Upgrade};
 
 pub(super) type Page = Response<Full<Bytes>>;
 
@@ -30,12 +28,18 @@ const SECURITY: [(&str, &str); 5] = [
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
-/// Answers one request; an upgrade goes on as a WebSocket in a task of its own.
-pub(super) fn respond(request: Request<Incoming>, guest: &Arc<Guest>) -> Page {
-    let mut page = if header_has(request.headers(), header::UPGRADE, "websocket") {
-        upgrade(request, guest)
-    } else {
-        plain(&request, guest)
+/// Answers one request.
+pub(super) async fn respond(request: &Request<Incoming>, visitor: &Visitor) -> Page {
+    let headers: Vec<_> = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let mut page = match websocket::judge(request.method().as_str(), &headers) {
+        Upgrade::Absent => plain(request, visitor).await,
+        Upgrade::Broken(sentence) => text(StatusCode::BAD_REQUEST, sentence),
+        Upgrade::Version => {
+            let mut page = text(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 is spoken here.\n");
+            page.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            page
+        }
+        Upgrade::Accept(accept) => upgrade(request, visitor, accept),
     };
     for (name, value) in SECURITY {
         page.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -43,7 +47,8 @@ pub(super) fn respond(request: Request<Incoming>, guest: &Arc<Guest>) -> Page {
     page
 }
 
-fn plain(request: &Request<Incoming>, guest: &Guest) -> Page {
+async fn plain(request: &Request<Incoming>, visitor: &Visitor) -> Page {
+    let shared = &visitor.worker.shared;
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut page = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are served here.\n");
         page.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -51,41 +56,26 @@ fn plain(request: &Request<Incoming>, guest: &Guest) -> Page {
     }
     match request.uri().path() {
         "/health" => text(StatusCode::OK, "ok\n"),
-        "/stats.json" => json(guest.shared.hub.stats_json()),
-        "/config.json" => match guest.shared.ice.body(guest.address) {
+        "/stats.json" => json(visitor.worker.stats_json().await),
+        "/config.json" => match shared.ice.body(visitor.client(request.headers())) {
             Some(body) => json(body),
-            None => too_often(),
+            None => later(StatusCode::TOO_MANY_REQUESTS, "This address asks too often.\n", "1"),
         },
-        path => match site::find(guest.shared.site, path) {
+        path => match site::find(shared.site, path) {
             Some(file) => site::respond(file, request.headers()),
             None => text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
         },
     }
 }
 
-fn upgrade(mut request: Request<Incoming>, guest: &Arc<Guest>) -> Page {
-    let headers = request.headers();
-    if request.method() != Method::GET || !header_has(headers, header::CONNECTION, "upgrade") {
-        return text(StatusCode::BAD_REQUEST, "This is no WebSocket handshake.\n");
+/// Lets the client in as a WebSocket, if it may have one more and the server stays.
+fn upgrade(request: &Request<Incoming>, visitor: &Visitor, accept: String) -> Page {
+    if visitor.worker.is_stopping() {
+        return later(StatusCode::SERVICE_UNAVAILABLE, "The server stops.\n", "5");
     }
-    if !header_has(headers, header::SEC_WEBSOCKET_VERSION, "13") {
-        let mut page = text(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 is spoken here.\n");
-        page.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        return page;
+    if visitor.upgrade(visitor.client(request.headers())).is_err() {
+        return later(StatusCode::TOO_MANY_REQUESTS, "This address has too many connections.\n", "30");
     }
-    let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else {
-        return text(StatusCode::BAD_REQUEST, "The WebSocket handshake has no key.\n");
-    };
-    let accept = derive_accept_key(key.as_bytes());
-    tokio::spawn({
-        let (guest, upgraded) = (guest.clone(), hyper::upgrade::on(&mut request));
-        async move {
-            if let Ok(stream) = upgraded.await {
-                socket::run(TokioIo::new(stream), guest.address, guest.shared.clone(), guest.stopped.clone()).await;
-            }
-        }
-    });
-    // No extension is taken up, so a compressed bomb cannot be sent (threat-model S18).
     let mut page = Page::default();
     *page.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = page.headers_mut();
@@ -95,15 +85,10 @@ fn upgrade(mut request: Request<Incoming>, guest: &Arc<Guest>) -> Page {
     page
 }
 
-/// Whether a comma-separated header has this item, in any case.
-fn header_has(headers: &HeaderMap, name: HeaderName, item: &str) -> bool {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|found| found.trim().eq_ignore_ascii_case(item))
-}
-
-fn too_often() -> Page {
-    let mut page = text(StatusCode::TOO_MANY_REQUESTS, "This address asks too often.\n");
-    page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+/// A refusal, with the seconds after which the client may try again.
+fn later(status: StatusCode, words: &'static str, seconds: &'static str) -> Page {
+    let mut page = text(status, words);
+    page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
     page
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swarmreel::tracker::message::MESSAGE_BYTES_MAX;
+use crate::websocket;
 
 /// What one socket may use, and how long it is waited for.
 #[derive(Clone, Debug)]
@@ -13,12 +13,10 @@ pub struct ServerLimits {
     pub head_bytes: usize,
     /// Header lines of a request.
     pub head_lines: usize,
-    /// Bytes of a WebSocket message, and of a frame: a smaller frame would refuse legal announces.
-    pub message_bytes: usize,
-    /// Frames a message may be cut into.
-    pub fragments: u32,
-    /// Pings, pongs and closes in one second.
-    pub controls_per_second: u32,
+    /// What one WebSocket may send.
+    pub websocket: websocket::Limits,
+    /// Between two looks at the clocks of all WebSockets, so that none needs a timer: what is due then is this late at most.
+    pub tick: Duration,
     /// Between our pings: proxies cut idle connections after 60 to 100 s.
     pub ping: Duration,
     /// Without any frame from a client that was pinged: two pings and some patience.
@@ -35,6 +33,10 @@ pub struct ServerLimits {
     pub connections_per_address: usize,
     /// Connections of all addresses together.
     pub connections: usize,
+    /// Connections accepted a second, once the burst is used up: a machine does a few times as many.
+    pub accepts_per_second: u32,
+    /// Connections accepted at once.
+    pub accept_burst: u32,
     /// For a client to answer our close.
     pub farewell: Duration,
     /// For all connections to end once the server stops.
@@ -47,9 +49,8 @@ impl Default for ServerLimits {
             handshake: Duration::from_secs(10),
             head_bytes: 8 << 10,
             head_lines: 64,
-            message_bytes: MESSAGE_BYTES_MAX,
-            fragments: 64,
-            controls_per_second: 10,
+            websocket: websocket::Limits::default(),
+            tick: Duration::from_secs(1),
             ping: Duration::from_secs(30),
             pong: Duration::from_secs(75),
             probe: Duration::from_secs(3),
@@ -58,6 +59,8 @@ impl Default for ServerLimits {
             queue_bytes: 256 << 10,
             connections_per_address: 64,
             connections: 900, // of the 1024 files that are a common default; `with_open_files` knows better
+            accepts_per_second: 2000,
+            accept_burst: 4000,
             farewell: Duration::from_secs(2),
             stop_grace: Duration::from_secs(3),
         }

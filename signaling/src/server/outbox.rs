@@ -1,112 +1,152 @@
-//! What waits to be sent to one client.
+//! What waits to be sent to one client, as whole WebSocket messages.
 //!
-//! Invariant: never more than the limits of messages and bytes. A full outbox loses its oldest offers, never a reply;
-//! a client that leaves no room even so is closed (threat-model S7).
+//! Invariant: never more than the limits of messages and bytes, but for what is already half sent and a few control
+//! frames. A full outbox loses its oldest offers, never a reply; a client that leaves no room even so is closed
+//! (threat-model S7). Nothing follows the close, and an empty outbox holds no memory.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
 
-use tokio::sync::Notify;
-
-/// The next thing to do for a client.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Errand {
-    /// Send this text.
-    Send(String),
-    /// Find out at once whether the client lives.
-    Probe,
-    /// Close with this code and these words.
-    Close(u16, &'static str),
-}
+use super::limits::ServerLimits;
+use crate::websocket::{FrameHead, Opcode, close_payload};
 
 /// See the module.
+#[derive(Debug, Default)]
 pub(super) struct Outbox {
-    messages_max: usize,
-    bytes_max: usize,
-    queue: Mutex<Queue>,
-    news: Notify,
-}
-
-#[derive(Default)]
-struct Queue {
-    messages: VecDeque<Message>,
+    frames: VecDeque<Frame>,
+    /// Bytes of all payloads.
     bytes: usize,
-    probe: bool,
-    close: Option<(u16, &'static str)>,
+    /// Bytes of the first frame that are sent, head and payload.
+    sent: usize,
+    closing: bool,
 }
 
-struct Message {
-    text: String,
+#[derive(Debug)]
+struct Frame {
+    opcode: Opcode,
     droppable: bool,
+    payload: Vec<u8>,
+}
+
+impl Frame {
+    fn head(&self) -> FrameHead {
+        FrameHead::new(self.opcode, self.payload.len())
+    }
 }
 
 impl Outbox {
-    pub(super) fn new(messages_max: usize, bytes_max: usize) -> Self {
-        Self { messages_max, bytes_max, queue: Mutex::default(), news: Notify::new() }
+    /// Queues a text; tells how many messages were dropped for want of room, this one included.
+    pub(super) fn text(&mut self, limits: &ServerLimits, text: String, droppable: bool) -> u64 {
+        let mut dropped = 0;
+        while !self.closing && !self.has_room(limits, text.len()) {
+            if !self.drop_oldest_droppable() {
+                if !droppable {
+                    dropped += self.give_up();
+                }
+                return dropped + 1;
+            }
+            dropped += 1;
+        }
+        if !self.closing {
+            self.push(self.frames.len(), Opcode::Text, droppable, text.into_bytes());
+        }
+        dropped
     }
 
-    pub(super) fn send(&self, text: String, droppable: bool) {
-        let mut queue = self.queue();
-        if queue.close.is_some() {
+    /// Queues a ping or pong before all messages; of those that still wait only the latest is kept, which the RFC allows
+    /// (RFC 6455 §5.5.3).
+    pub(super) fn control(&mut self, opcode: Opcode, payload: Vec<u8>) {
+        if self.closing {
             return;
         }
-        while queue.messages.len() >= self.messages_max || queue.bytes + text.len() > self.bytes_max {
-            if !queue.drop_oldest_droppable() {
-                if !droppable {
-                    *queue = Queue { close: Some((1008, "reading too slowly")), ..Queue::default() };
-                    self.news.notify_one();
-                }
-                return;
+        let next = usize::from(self.sent > 0);
+        let waiting = self.frames.range(next..).take_while(|frame| frame.opcode.is_control());
+        match waiting.clone().position(|frame| frame.opcode == opcode) {
+            Some(index) => {
+                let old = std::mem::replace(&mut self.frames[next + index].payload, payload);
+                self.bytes = self.bytes - old.len() + self.frames[next + index].payload.len();
+            }
+            None => self.push(next, opcode, false, payload),
+        }
+    }
+
+    /// Queues the last frame. What was queued before is still sent.
+    pub(super) fn close(&mut self, code: u16, reason: &str) {
+        if !self.closing {
+            self.push(self.frames.len(), Opcode::Close, false, close_payload(code, reason));
+            self.closing = true;
+        }
+    }
+
+    /// Whether the close is queued or sent.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Copies what is to be sent next, as far as there is room; returns its length.
+    pub(super) fn peek(&self, into: &mut [u8]) -> usize {
+        let (mut skip, mut filled) = (self.sent, 0);
+        for frame in &self.frames {
+            for part in [frame.head().as_bytes(), &frame.payload] {
+                let begun = skip.min(part.len());
+                let count = (part.len() - begun).min(into.len() - filled);
+                into[filled..filled + count].copy_from_slice(&part[begun..begun + count]);
+                skip -= begun;
+                filled += count;
+            }
+            if filled == into.len() {
+                break;
             }
         }
-        queue.bytes += text.len();
-        queue.messages.push_back(Message { text, droppable });
-        self.news.notify_one();
+        filled
     }
 
-    pub(super) fn probe(&self) {
-        self.queue().probe = true;
-        self.news.notify_one();
-    }
-
-    /// What was queued before is still sent.
-    pub(super) fn close(&self, code: u16, reason: &'static str) {
-        self.queue().close.get_or_insert((code, reason));
-        self.news.notify_one();
-    }
-
-    /// Waits for something to do. Nothing is lost if the wait is given up.
-    pub(super) async fn next(&self) -> Errand {
-        loop {
-            if let Some(errand) = self.queue().next() {
-                return errand;
+    /// Forgets what was sent; tells how many frames it ended.
+    pub(super) fn advance(&mut self, sent: usize) -> u64 {
+        self.sent += sent;
+        let mut ended = 0;
+        while let Some(first) = self.frames.front() {
+            let length = first.head().as_bytes().len() + first.payload.len();
+            if self.sent < length {
+                return ended;
             }
-            self.news.notified().await;
+            self.sent -= length;
+            self.bytes -= first.payload.len();
+            self.frames.pop_front();
+            ended += 1;
         }
+        self.frames = VecDeque::new();
+        ended
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().expect("nothing panics under this lock")
+    fn has_room(&self, limits: &ServerLimits, more: usize) -> bool {
+        self.frames.len() < limits.queue_messages && self.bytes + more <= limits.queue_bytes
     }
-}
 
-impl Queue {
-    fn next(&mut self) -> Option<Errand> {
-        if std::mem::take(&mut self.probe) {
-            return Some(Errand::Probe);
-        }
-        let Some(message) = self.messages.pop_front() else {
-            return self.close.map(|(code, reason)| Errand::Close(code, reason));
-        };
-        self.bytes -= message.text.len();
-        Some(Errand::Send(message.text))
+    fn push(&mut self, index: usize, opcode: Opcode, droppable: bool, payload: Vec<u8>) {
+        self.bytes += payload.len();
+        self.frames.insert(index, Frame { opcode, droppable, payload });
     }
 
     fn drop_oldest_droppable(&mut self) -> bool {
-        let oldest = self.messages.iter().position(|message| message.droppable);
-        let dropped = oldest.and_then(|index| self.messages.remove(index));
-        self.bytes -= dropped.as_ref().map_or(0, |message| message.text.len());
+        let begun = usize::from(self.sent > 0);
+        let oldest = self.frames.range(begun..).position(|frame| frame.droppable);
+        let dropped = oldest.and_then(|index| self.frames.remove(begun + index));
+        self.bytes -= dropped.as_ref().map_or(0, |frame| frame.payload.len());
         dropped.is_some()
+    }
+
+    /// Keeps only what is half sent, and closes.
+    fn give_up(&mut self) -> u64 {
+        let kept = usize::from(self.sent > 0);
+        let dropped = (self.frames.len() - kept) as u64;
+        self.frames.truncate(kept);
+        self.bytes = self.frames.iter().map(|frame| frame.payload.len()).sum();
+        self.close(1008, "reading too slowly");
+        dropped
     }
 }
 
@@ -114,49 +154,86 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn contents(outbox: &Outbox) -> String {
+    const LIMITS: fn() -> ServerLimits =
+        || ServerLimits { queue_messages: 3, queue_bytes: 10, ..ServerLimits::default() };
+
+    /// All that is sent, in pieces of so many bytes: texts as they are, `?` and `!` for pings and pongs, close codes.
+    fn contents(outbox: &mut Outbox, piece: usize) -> String {
+        let (mut stream, mut buffer) = (Vec::new(), vec![0; piece]);
+        while !outbox.is_empty() {
+            let count = outbox.peek(&mut buffer);
+            stream.extend(&buffer[..count]);
+            outbox.advance(count);
+        }
+        assert_eq!((outbox.bytes, outbox.sent, outbox.frames.capacity()), (0, 0, 0));
         let mut words = Vec::new();
-        while let Some(errand) = outbox.queue().next() {
-            match errand {
-                Errand::Send(text) => words.push(text),
-                Errand::Probe => words.push("?".to_owned()),
-                Errand::Close(code, _) => {
-                    words.push(code.to_string());
-                    break;
-                }
-            }
+        let mut rest: &[u8] = &stream;
+        while let &[first, length, ref more @ ..] = rest {
+            let (payload, more) = more.split_at(usize::from(length));
+            words.push(match first {
+                0x81 => String::from_utf8(payload.to_vec()).unwrap(),
+                0x89 => "?".to_owned(),
+                0x8a => format!("!{}", payload.escape_ascii()),
+                _ => u16::from_be_bytes([payload[0], payload[1]]).to_string(),
+            });
+            rest = more;
         }
         words.join(" ")
     }
 
     /// An outbox for 3 messages and 10 bytes, after these sends; offers are in capitals.
-    fn after(sends: &str) -> String {
-        let outbox = Outbox::new(3, 10);
+    fn after(sends: &str) -> (String, u64) {
+        let mut outbox = Outbox::default();
+        let mut dropped = 0;
         for word in sends.split(' ') {
-            outbox.send(word.to_owned(), word.chars().all(char::is_uppercase));
-            assert!(outbox.queue().bytes <= 10 && outbox.queue().messages.len() <= 3);
+            dropped += outbox.text(&LIMITS(), word.to_owned(), word.chars().all(char::is_uppercase));
+            assert!(outbox.closing || (outbox.bytes <= 10 && outbox.frames.len() <= 3));
         }
-        contents(&outbox)
+        (contents(&mut outbox, 7), dropped)
     }
 
     #[test]
     fn s7_a_full_outbox_loses_the_oldest_offers_only() {
-        assert_eq!(after("a B c"), "a B c");
-        assert_eq!(after("a B C d"), "a C d", "too many");
-        assert_eq!(after("aaaa BBBB cccc"), "aaaa cccc", "too long");
-        assert_eq!(after("A B C DDDDDDDDD"), "C DDDDDDDDD");
-        assert_eq!(after("a b c D e"), "1008", "nothing left to lose");
-        assert_eq!(after("a b c D"), "a b c");
+        assert_eq!(after("a B c"), ("a B c".to_owned(), 0));
+        assert_eq!(after("a B C d"), ("a C d".to_owned(), 1), "too many");
+        assert_eq!(after("aaaa BBBB cccc"), ("aaaa cccc".to_owned(), 1), "too long");
+        assert_eq!(after("A B C DDDDDDDDD"), ("C DDDDDDDDD".to_owned(), 2));
+        assert_eq!(after("a b c D e"), ("1008".to_owned(), 5), "nothing left to lose");
+        assert_eq!(after("a b c D"), ("a b c".to_owned(), 1));
     }
 
     #[test]
-    fn probes_come_first_and_the_close_last() {
-        let outbox = Outbox::new(3, 10);
-        outbox.send("a".to_owned(), false);
-        outbox.close(1001, "first");
-        outbox.close(1002, "second");
-        outbox.send("b".to_owned(), false);
-        outbox.probe();
-        assert_eq!(contents(&outbox), "? a 1001");
+    fn s7_a_message_that_is_half_sent_is_sent_to_its_end() {
+        for sent in [1, 2, 3] {
+            let mut outbox = Outbox::default();
+            outbox.text(&LIMITS(), "OOO".to_owned(), true);
+            let mut first = [0; 5];
+            assert_eq!(outbox.peek(&mut first[..sent]), sent);
+            outbox.advance(sent);
+            outbox.control(Opcode::Ping, Vec::new());
+            for text in ["a", "b", "c", "d"] {
+                outbox.text(&LIMITS(), text.to_owned(), false);
+            }
+            outbox.peek(&mut first[sent..]);
+            assert_eq!(first, [0x81, 3, b'O', b'O', b'O']);
+            outbox.advance(5 - sent);
+            assert_eq!(contents(&mut outbox, 100), "1008");
+        }
+    }
+
+    #[test]
+    fn controls_come_first_and_the_close_last() {
+        for piece in [1, 2, 3, 100] {
+            let mut outbox = Outbox::default();
+            outbox.text(&LIMITS(), "a".to_owned(), false);
+            outbox.control(Opcode::Pong, b"1".to_vec());
+            outbox.control(Opcode::Ping, Vec::new());
+            outbox.control(Opcode::Pong, b"23".to_vec());
+            outbox.close(1001, "first");
+            outbox.close(1002, "second");
+            outbox.text(&LIMITS(), "b".to_owned(), false);
+            outbox.control(Opcode::Ping, Vec::new());
+            assert_eq!(contents(&mut outbox, piece), "? !23 a 1001");
+        }
     }
 }

@@ -1,162 +1,163 @@
-//! One WebSocket: messages to the hub, errands from it, and its pulse.
+//! One WebSocket: a future that writes what waits for the client, then reads what came from it.
 //!
-//! Invariant: the tracker hears of the connection's end before its farewell, so a dying socket is offered to nobody.
+//! Invariant: it holds no buffer of its own but an incomplete message; a client that takes nothing is not read from; and
+//! the worker forgets the client when this is dropped, whatever for.
 
+use std::future::Future;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
-use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use swarmreel::time::Moment;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::limits::ServerLimits;
-use super::meter::{Meter, TooManyFrames};
-use super::outbox::{Errand, Outbox};
-use super::{Shared, Stopped};
+use super::admission::Permit;
+use super::counters::Count;
+use super::exchange::Exchange;
+use super::worker::Present;
 use crate::ConnId;
+use crate::websocket::{Decoder, Event, Opcode};
 
-/// Our last words: close code (RFC 6455 §7.4.1) and reason. `None` when nobody is there to hear them.
-type Farewell = Option<(u16, &'static str)>;
+/// Reads in a row before other sockets have their turn.
+const READS: usize = 4;
+/// Bytes that are still taken from a client that was closed, so that it sees the close and no reset.
+const DISCARDED_MAX: usize = 256 << 10;
 
-/// Serves one upgraded connection until it ends.
-pub(super) async fn run<S>(stream: S, address: IpAddr, shared: Arc<Shared>, stopped: Stopped)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let limits = &shared.limits;
-    let stream = Meter::new(stream, limits.fragments, limits.controls_per_second);
-    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config(limits))).await;
-    let (conn, outbox) = shared.hub.open(address);
-    let farewell = converse(&mut socket, conn, &outbox, &shared, stopped).await;
-    shared.hub.closed(conn);
-    if let Some((code, reason)) = farewell {
-        let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
-        let _ = timeout(limits.farewell, async {
-            socket.close(Some(frame)).await?;
-            while socket.next().await.transpose()?.is_some() {}
-            Ok::<_, Error>(())
-        })
-        .await;
-    }
+/// The connection is over.
+struct Over;
+
+/// What a poll works with.
+struct Turn<'a, 'c> {
+    exchange: &'a mut Exchange,
+    /// The worker's, for all its sockets.
+    buffer: &'a mut [u8],
+    now: Moment,
+    context: &'a mut Context<'c>,
 }
 
-/// The defaults of the library cost 134 KiB per connection; these, 6 KiB.
-fn config(limits: &ServerLimits) -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(4096)
-        .write_buffer_size(0)
-        .max_message_size(Some(limits.message_bytes))
-        .max_frame_size(Some(limits.message_bytes))
-}
-
-async fn converse<S>(
-    socket: &mut WebSocketStream<S>,
+/// See the module.
+pub(super) struct Socket<S> {
+    worker: Present,
     conn: ConnId,
-    outbox: &Outbox,
-    shared: &Shared,
-    mut stopped: Stopped,
-) -> Farewell
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut pulse = Pulse::new(&shared.limits);
-    loop {
-        let sent = tokio::select! {
-            () = stopped.wait() => return Some((1001, "the server stops")),
-            message = socket.next() => match message? {
-                Ok(message) => {
-                    pulse.heard();
-                    if let Err(farewell) = receive(&message, conn, shared) {
-                        return farewell;
-                    }
-                    Ok(())
-                }
-                Err(error) => return farewell_after(&error),
-            },
-            errand = outbox.next() => match errand {
-                Errand::Send(text) => socket.send(Message::text(text)).await,
-                Errand::Probe => {
-                    pulse.probed();
-                    socket.send(Message::Ping("".into())).await
-                }
-                Errand::Close(code, reason) => return Some((code, reason)),
-            },
-            () = sleep_until(pulse.due()) => {
-                if pulse.is_dead() {
-                    return None;
-                }
-                pulse.pinged();
-                socket.send(Message::Ping("".into())).await
+    stream: S,
+    decoder: Decoder,
+    /// What came with the handshake.
+    early: Vec<u8>,
+    discarded: usize,
+    is_shut: bool,
+    _permit: Permit,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    pub(super) fn new(worker: Present, stream: S, early: Vec<u8>, address: IpAddr, permit: Permit) -> Self {
+        let conn = worker.exchange().open(worker.now(), address);
+        let decoder = Decoder::default();
+        Self { worker, conn, stream, decoder, early, discarded: 0, is_shut: false, _permit: permit }
+    }
+
+    /// Writes and reads until there is nothing more to do, or others should have their turn.
+    fn work(&mut self, turn: &mut Turn<'_, '_>) -> Poll<Over> {
+        for _ in 0..READS {
+            if turn.exchange.client(self.conn).has_ended() {
+                return Poll::Ready(Over);
             }
+            match self.write(turn) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(over)) => return Poll::Ready(over),
+                Poll::Pending => {
+                    turn.exchange.stuck(turn.now, self.conn);
+                    return Poll::Pending;
+                }
+            }
+            if let Err(over) = ready!(self.read(turn)) {
+                return Poll::Ready(over);
+            }
+        }
+        turn.context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Writes until nothing waits.
+    fn write(&mut self, turn: &mut Turn<'_, '_>) -> Poll<Result<(), Over>> {
+        let mut stream = Pin::new(&mut self.stream);
+        loop {
+            let outbox = &turn.exchange.client(self.conn).outbox;
+            if outbox.is_empty() {
+                break;
+            }
+            let count = outbox.peek(turn.buffer);
+            match ready!(stream.as_mut().poll_write(turn.context, &turn.buffer[..count])) {
+                Ok(sent @ 1..) => turn.exchange.sent(self.conn, sent),
+                _ => return Poll::Ready(Err(Over)),
+            }
+        }
+        let done = if turn.exchange.client(self.conn).outbox.is_closing() && !self.is_shut {
+            ready!(stream.poll_shutdown(turn.context)).inspect(|()| self.is_shut = true)
+        } else {
+            ready!(stream.poll_flush(turn.context))
         };
-        if sent.is_err() {
-            return None;
+        Poll::Ready(done.map_err(|_| Over))
+    }
+
+    /// Reads once, and handles what came.
+    fn read(&mut self, turn: &mut Turn<'_, '_>) -> Poll<Result<(), Over>> {
+        if turn.exchange.is_congested(turn.context.waker()) {
+            return Poll::Pending;
         }
-    }
-}
-
-fn receive(message: &Message, conn: ConnId, shared: &Shared) -> Result<(), Farewell> {
-    match message {
-        Message::Text(text) => shared.hub.message(conn, text),
-        // Some clients send their JSON as binary (protocol.md §1.1).
-        Message::Binary(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => shared.hub.message(conn, text),
-            Err(_) => return Err(Some((1007, "not UTF-8"))),
-        },
-        // The library answers pings and closes.
-        Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
-    }
-    Ok(())
-}
-
-fn farewell_after(error: &Error) -> Farewell {
-    match error {
-        Error::Capacity(_) => Some((1009, "message too big")),
-        Error::Utf8(_) => Some((1007, "not UTF-8")),
-        Error::Protocol(_) => Some((1002, "not the WebSocket protocol")),
-        Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<TooManyFrames>()) => {
-            Some((1008, "too many frames"))
+        if !self.early.is_empty() {
+            let mut early = std::mem::take(&mut self.early);
+            return Poll::Ready(self.receive(turn.exchange, turn.now, &mut early));
         }
-        _ => None,
+        let mut into = ReadBuf::new(turn.buffer);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(turn.context, &mut into));
+        if read.is_err() || into.filled().is_empty() {
+            return Poll::Ready(Err(Over));
+        }
+        Poll::Ready(self.receive(turn.exchange, turn.now, into.filled_mut()))
+    }
+
+    fn receive(&mut self, exchange: &mut Exchange, now: Moment, mut bytes: &mut [u8]) -> Result<(), Over> {
+        let (conn, limits) = (self.conn, exchange.limits().websocket);
+        exchange.heard(now, conn, bytes.len());
+        while !exchange.client(conn).outbox.is_closing() {
+            match self.decoder.next(&limits, now, &mut bytes) {
+                Ok(Some(Event::Message(text))) => exchange.message(now, conn, &text),
+                Ok(Some(Event::Ping(payload))) => {
+                    exchange.client(conn).outbox.control(Opcode::Pong, payload.into_owned());
+                }
+                Ok(Some(Event::Pong)) => {}
+                Ok(Some(Event::Close(code))) => exchange.close(now, conn, code.unwrap_or(1000), ""),
+                Ok(None) => return Ok(()),
+                Err(violation) => {
+                    exchange.counters().add(Count::Violations, 1);
+                    exchange.close(now, conn, violation.code(), violation.reason());
+                }
+            }
+        }
+        self.discarded += bytes.len();
+        if self.discarded > DISCARDED_MAX { Err(Over) } else { Ok(()) }
     }
 }
 
-/// Whether the client still lives.
-struct Pulse<'a> {
-    limits: &'a ServerLimits,
-    ping_at: Instant,
-    dead_at: Instant,
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Socket<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let worker = Rc::clone(&this.worker);
+        let (exchange, buffer, now) = (&mut *worker.exchange(), &mut **worker.buffer(), worker.now());
+        let mut turn = Turn { exchange, buffer, now, context };
+        if let Poll::Ready(Over) = this.work(&mut turn) {
+            return Poll::Ready(());
+        }
+        turn.exchange.client(this.conn).sleep(turn.context.waker());
+        Poll::Pending
+    }
 }
 
-impl<'a> Pulse<'a> {
-    fn new(limits: &'a ServerLimits) -> Self {
-        let now = Instant::now();
-        Self { limits, ping_at: now + limits.ping, dead_at: now + limits.pong }
-    }
-
-    /// When there is something to do if nothing is heard.
-    fn due(&self) -> Instant {
-        self.ping_at.min(self.dead_at)
-    }
-
-    fn is_dead(&self) -> bool {
-        Instant::now() >= self.dead_at
-    }
-
-    fn heard(&mut self) {
-        self.dead_at = Instant::now() + self.limits.pong;
-    }
-
-    fn pinged(&mut self) {
-        self.ping_at = Instant::now() + self.limits.ping;
-    }
-
-    fn probed(&mut self) {
-        self.pinged();
-        self.dead_at = self.dead_at.min(Instant::now() + self.limits.probe);
+impl<S> Drop for Socket<S> {
+    fn drop(&mut self) {
+        self.worker.exchange().remove(self.worker.now(), self.conn);
     }
 }

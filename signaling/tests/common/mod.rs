@@ -3,6 +3,7 @@
 //! Invariant: everything that is waited for comes within [`PATIENCE`], or the test fails.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    task: JoinHandle<io::Result<()>>,
 }
 
 impl Server {
@@ -39,13 +40,15 @@ impl Server {
         Self { address, stop, task }
     }
 
+    /// With limits so short that the clocks have to be looked at often.
     pub(crate) async fn with_sockets(sockets: ServerLimits) -> Self {
+        let sockets = ServerLimits { tick: Duration::from_millis(20), ..sockets };
         Self::start(Options { sockets, ..Options::default() }).await
     }
 
     pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
-        timeout(PATIENCE, self.task).await.expect("the server stops").unwrap();
+        timeout(PATIENCE, self.task).await.expect("the server stops").unwrap().unwrap();
     }
 
     pub(crate) async fn join(&self) -> Client {

@@ -28,36 +28,36 @@ export class Stage {
 
   /** Our own server: signaling and site. @param {Parameters<typeof startSwarmreel>[0]} [options] */
   async swarmreel(options) {
-    return this.#keep(await startSwarmreel(options));
+    return this.keep(await startSwarmreel(options));
   }
 
   /** The `bittorrent-tracker` package's server. */
   async tracker() {
-    return this.#keep(await startTracker());
+    return this.keep(await startTracker());
   }
 
-  /** A TURN server with one user. */
+  /** A TURN server. */
   async turn() {
-    return this.#keep(await startTurn());
+    return this.keep(await startTurn());
   }
 
   /** aquatic_ws. */
   async aquatic() {
-    return this.#keep(await startAquatic());
+    return this.keep(await startAquatic());
   }
 
   /** The test's own pages: webtorrent and the bare channel. */
   async pages() {
-    return this.#keep(await startPages());
+    return this.keep(await startPages());
   }
 
   /** A web server of another origin, with files. @param {Parameters<typeof startWeb>} args */
   async web(...args) {
-    return this.#keep(await startWeb(...args));
+    return this.keep(await startWeb(...args));
   }
 
-  /** @template {{ close(): unknown }} T @param {T} thing @returns {T} */
-  #keep(thing) {
+  /** Closes a thing when the scene is over. @template {{ close(): unknown }} T @param {T} thing @returns {T} */
+  keep(thing) {
     this.#closers.push(() => thing.close());
     return thing;
   }

@@ -11,7 +11,7 @@ use swarmreel::ids::{FetchId, LinkId, PlayId, SocketId, TorrentId};
 pub enum Fact {
     SocketOpened(SocketId),
     SocketText(SocketId, String),
-    SocketClosed(SocketId),
+    SocketClosed { socket: SocketId, code: u16, reason: String },
     OfferReady(LinkId, String),
     AnswerReady(LinkId, String),
     LinkOpened { link: LinkId, message_max: usize },
@@ -33,12 +33,17 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// A WebSocket ends without a word.
+    pub fn socket_lost(socket: SocketId) -> Self {
+        Self::SocketClosed { socket, code: 1006, reason: String::new() }
+    }
+
     /// The fact as the engine takes it.
     pub fn input(&self) -> Input<'_> {
         match self {
             Self::SocketOpened(socket) => Input::SocketOpened(*socket),
             Self::SocketText(socket, text) => Input::SocketText(*socket, text),
-            Self::SocketClosed(socket) => Input::SocketClosed(*socket),
+            Self::SocketClosed { socket, code, reason } => Input::SocketClosed { socket: *socket, code: *code, reason },
             Self::OfferReady(link, sdp) => Input::OfferReady(*link, sdp),
             Self::AnswerReady(link, sdp) => Input::AnswerReady(*link, sdp),
             Self::LinkOpened { link, message_max } => Input::LinkOpened { link: *link, message_max: *message_max },

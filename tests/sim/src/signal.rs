@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use swarmreel::ids::SocketId;
+use swarmreel::rng::Rng;
 use swarmreel::time::Moment;
 use swarmreel_signaling::{ConnId, Output, Tracker, TrackerLimits};
 
@@ -23,6 +24,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(75);
 /// And after this long when its tracker asks.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Those who are sent away are told to be back within so many seconds, spread evenly.
+const RETURN_SPREAD: u64 = 30;
+
 /// What becomes of a tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uptime {
@@ -32,6 +36,8 @@ pub enum Uptime {
     Never,
     /// It stops after the first span, and is back, with nothing remembered, after the second.
     Restart(Duration, Duration),
+    /// As `Restart`, but it is asked to stop: it tells everyone when to return (1012, service restart).
+    Drain(Duration, Duration),
 }
 
 /// How trackers pass answers on (F24).
@@ -62,6 +68,8 @@ pub enum Signal {
     Wake(usize),
     /// The tracker's machine stops.
     Stop(usize),
+    /// The tracker is asked to stop.
+    Drain(usize),
     /// The tracker's machine starts.
     Start(usize),
 }
@@ -91,6 +99,8 @@ pub struct Signaling {
     minted: u64,
     answers: Answers,
     answered: u64,
+    /// Who has been told to come back, and not before when.
+    away: BTreeMap<(usize, NodeId), Moment>,
 }
 
 /// The URL of the tracker of this index.
@@ -106,19 +116,29 @@ impl Signaling {
             if *uptime != Uptime::Never {
                 queue.after(Duration::ZERO, Event::Signal(Signal::Start(index)));
             }
-            if let Uptime::Restart(stops, back) = *uptime {
-                queue.after(stops, Event::Signal(Signal::Stop(index)));
+            if let Uptime::Restart(stops, back) | Uptime::Drain(stops, back) = *uptime {
+                let how = if matches!(uptime, Uptime::Drain(..)) { Signal::Drain } else { Signal::Stop };
+                queue.after(stops, Event::Signal(how(index)));
                 queue.after(stops + back, Event::Signal(Signal::Start(index)));
             }
         }
-        Self { seed, sites: uptimes.iter().map(|_| site()).collect(), minted: 0, answers, answered: 0 }
+        Self {
+            seed,
+            sites: uptimes.iter().map(|_| site()).collect(),
+            minted: 0,
+            answers,
+            answered: 0,
+            away: BTreeMap::new(),
+        }
     }
 
     /// `Action::OpenSocket`.
     pub fn open(&mut self, node: NodeId, socket: SocketId, to: &str, latency: Duration, queue: &mut Queue) {
         let Some(index) = (0..self.sites.len()).find(|index| url(*index) == to) else {
-            return queue.after(REFUSED, Event::Fact(node, Fact::SocketClosed(socket)));
+            return queue.after(REFUSED, Event::Fact(node, Fact::socket_lost(socket)));
         };
+        let returns = self.away.remove(&(index, node)).is_none_or(|until| until <= queue.now());
+        assert!(returns, "{node:?} is back at tracker {index} before its delay");
         self.minted += 1;
         self.sites[index].sockets.insert(self.minted, Socket { node, socket, latency, connected: false, dead: false });
         // TCP, TLS and the upgrade: three round trips.
@@ -174,7 +194,7 @@ impl Signaling {
             Signal::Missed(index, conn) => {
                 let Some(socket) = self.sites[index].sockets.get(&conn.0).filter(|socket| socket.dead) else { return };
                 // A sleeper finds its socket closed.
-                queue.after(Duration::ZERO, Event::Fact(socket.node, Fact::SocketClosed(socket.socket)));
+                queue.after(Duration::ZERO, Event::Fact(socket.node, Fact::socket_lost(socket.socket)));
                 self.step(Signal::Closed(index, conn), queue);
             }
             Signal::Wake(index) => {
@@ -186,8 +206,12 @@ impl Signaling {
             Signal::Stop(index) => {
                 self.sites[index].tracker = None;
                 for socket in std::mem::take(&mut self.sites[index].sockets).into_values() {
-                    queue.after(socket.latency, Event::Fact(socket.node, Fact::SocketClosed(socket.socket)));
+                    queue.after(socket.latency, Event::Fact(socket.node, Fact::socket_lost(socket.socket)));
                 }
+            }
+            Signal::Drain(index) => {
+                self.farewell(index, queue);
+                self.step(Signal::Stop(index), queue);
             }
             Signal::Start(index) => {
                 let seed = chance::seed(self.seed, &format!("tracker {index} from {}", now.0));
@@ -196,11 +220,23 @@ impl Signaling {
         }
     }
 
+    /// Sends everyone away for a time of their own.
+    fn farewell(&mut self, index: usize, queue: &mut Queue) {
+        let mut rng = Rng::new(chance::seed(self.seed, &format!("drain of tracker {index}")));
+        for (_, socket) in std::mem::take(&mut self.sites[index].sockets) {
+            let delay = Duration::from_secs(1 + rng.below(RETURN_SPREAD));
+            let reason = format!("retry in {} s", delay.as_secs());
+            let farewell = Fact::SocketClosed { socket: socket.socket, code: 1012, reason };
+            queue.after(socket.latency, Event::Fact(socket.node, farewell));
+            self.away.insert((index, socket.node), queue.now() + socket.latency + delay);
+        }
+    }
+
     fn connected(&mut self, index: usize, conn: ConnId, queue: &mut Queue) {
         let site = &mut self.sites[index];
         if site.tracker.is_none() {
             if let Some(socket) = site.sockets.remove(&conn.0) {
-                queue.after(REFUSED, Event::Fact(socket.node, Fact::SocketClosed(socket.socket)));
+                queue.after(REFUSED, Event::Fact(socket.node, Fact::socket_lost(socket.socket)));
             }
             return;
         }
@@ -248,7 +284,7 @@ impl Signaling {
             }
             Output::Close { conn, .. } => {
                 let Some(socket) = self.sites[index].sockets.remove(&conn.0) else { return };
-                queue.after(socket.latency, Event::Fact(socket.node, Fact::SocketClosed(socket.socket)));
+                queue.after(socket.latency, Event::Fact(socket.node, Fact::socket_lost(socket.socket)));
             }
         }
     }

@@ -69,9 +69,10 @@ fn f2_all_vanish_and_return() {
     }
 }
 
-/// When each of so many clients, all connected to a tracker that stops at 10 s and is back at 30 s, is connected again.
-fn reconnections(clients: u64) -> Vec<Moment> {
-    let (stop, back) = (Moment(10_000_000), Moment(30_000_000));
+/// When each of so many clients is connected again to a tracker that stops at 10 s, and is back after so long. Its last
+/// words to each are a close code and a reason.
+fn reconnections(clients: u64, back: Duration, last_words: impl Fn(u64) -> (u16, String)) -> Vec<Moment> {
+    let (stop, lost) = (Moment(10_000_000), (1006, String::new()));
     let reconnection = |client: u64| {
         let mut now = Moment(0);
         let mut engine = Engine::new(Limits::default(), chance::seed(client, "client"), now);
@@ -83,8 +84,10 @@ fn reconnections(clients: u64) -> Vec<Moment> {
         engine.handle(now, Input::SocketOpened(socket));
         while connects(&mut engine).is_some() {}
         now = stop;
+        let mut words = last_words(client);
         loop {
-            engine.handle(now, Input::SocketClosed(socket));
+            let (code, reason) = std::mem::replace(&mut words, lost.clone());
+            engine.handle(now, Input::SocketClosed { socket, code, reason: &reason });
             socket = loop {
                 if let Some(socket) = connects(&mut engine) {
                     break socket;
@@ -92,13 +95,20 @@ fn reconnections(clients: u64) -> Vec<Moment> {
                 now = engine.wake_at().expect("it tries again");
                 engine.handle(now, Input::Wake);
             };
-            if now >= back {
+            if now >= stop + back {
                 return now;
             }
             now = now + seconds(1);
         }
     };
     (0..clients).map(reconnection).collect()
+}
+
+/// Most that come within one second.
+fn busiest_second(moments: &mut [Moment]) -> usize {
+    moments.sort();
+    let within = |from: &Moment| moments.iter().filter(|at| *at >= from && at.since(*from) < seconds(1)).count();
+    moments.iter().map(within).max().expect("somebody comes")
 }
 
 /// Drains an engine. The last socket that it opens.
@@ -114,14 +124,33 @@ fn connects(engine: &mut Engine) -> Option<SocketId> {
 
 #[test]
 fn f3_a_thousand_clients_return_to_a_tracker_one_by_one() {
-    let mut returns = reconnections(1_000);
-    returns.sort();
+    let mut returns = reconnections(1_000, seconds(20), |_| (1006, String::new()));
+    let busiest = busiest_second(&mut returns);
     let last = returns[999].since(Moment(30_000_000));
     assert!(last <= seconds(60), "the last one is back after {last:?}");
-    let busiest =
-        returns.iter().map(|from| returns.iter().filter(|at| at.0 >= from.0 && at.since(*from) < seconds(1)).count());
-    let busiest = busiest.max().expect("they return");
     assert!(busiest <= 100, "{busiest} of 1,000 in one second");
+}
+
+#[test]
+fn s14_who_is_told_when_to_return_comes_then_and_all_are_back_soon() {
+    let delay = |client: u64| 1 + client % 30;
+    let mut returns = reconnections(1_000, seconds(0), |client| (1012, format!("retry in {} s", delay(client))));
+    for (client, at) in returns.iter().enumerate() {
+        let waited = at.since(Moment(10_000_000)).as_secs_f64() / delay(client as u64) as f64;
+        assert!((1.0..=1.2).contains(&waited), "{client} is back after {waited} of its delay");
+    }
+    let busiest = busiest_second(&mut returns);
+    assert!(busiest <= 60, "{busiest} of 1,000 in one second");
+}
+
+#[test]
+fn s14_a_server_that_restarts_in_order_finds_its_swarms_again() {
+    let peers = vec![seeder(60_000), PeerPlan::leecher(), PeerPlan { joins: seconds(40), ..PeerPlan::leecher() }];
+    let report = run(&Plan { trackers: vec![Uptime::Drain(seconds(3), seconds(1))], ..plan(peers.clone()) });
+    let clean = run(&plan(peers));
+    // The world's tracker sees to it that nobody returns early.
+    assert!(report.done(1) <= clean.done(1) + Duration::from_millis(100), "{:?}", report.done(1));
+    assert!(report.done(2) <= clean.done(2) + seconds(1), "{:?}, clean {:?}", report.done(2), clean.done(2));
 }
 
 #[test]

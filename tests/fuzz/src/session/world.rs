@@ -224,7 +224,7 @@ impl World {
             }
             None if at == 7 => {
                 if let Some(socket) = self.driver.socket {
-                    self.driver.handle(Input::SocketClosed(socket));
+                    self.driver.handle(Input::SocketClosed { socket, code: 1006, reason: "" });
                 }
             }
             None => self.connect(script),

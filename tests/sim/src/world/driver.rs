@@ -27,7 +27,7 @@ impl World<'_> {
             node.facts += 1;
             let removes = self.plan.peers[node.peer].removes_after == Some(node.facts);
             match fact {
-                Fact::SocketClosed(socket) => _ = node.sockets.remove(&socket),
+                Fact::SocketClosed { socket, .. } => _ = node.sockets.remove(&socket),
                 Fact::LinkClosed(link) => forget(node, link),
                 _ => {}
             }

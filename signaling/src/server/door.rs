@@ -1,0 +1,86 @@
+//! Where connections come in: admits them and gives each to a worker, or refuses them.
+//!
+//! Invariant: a refused client costs nothing beyond a second, and at most 256 of them at once cost that.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use swarmreel::rng::Rng;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::admission::{Admission, Permit, Refused};
+use super::counters::Count;
+use super::rate::{Buckets, Rate};
+use super::worker::Letter;
+use super::{Shared, is_within};
+
+/// See the module.
+pub(super) struct Door {
+    shared: Arc<Shared>,
+    admission: Arc<Admission>,
+    /// One bucket for all.
+    rate: Buckets,
+    refusals: Arc<Semaphore>,
+    rng: Rng,
+}
+
+impl Door {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let limits = &shared.options.sockets;
+        let admission = Admission::new(limits.connections_per_address, limits.connections, shared.mailboxes.len());
+        let rate = Rate { per_second: limits.accepts_per_second, burst: limits.accept_burst };
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).expect("the system has random bytes");
+        let refusals = Arc::new(Semaphore::new(256));
+        let rate = Buckets::new(1, rate);
+        Self { shared, admission: admission.into(), rate, refusals, rng: Rng::new(seed) }
+    }
+
+    /// Takes in an accepted connection. Waits while its worker has too many letters to open: others wait in the kernel.
+    pub(super) async fn admit(&mut self, stream: TcpStream, from: IpAddr) {
+        let address = Some(from).filter(|from| !is_within(*from, &self.shared.options.trusted_proxies));
+        let admitted = if self.rate.take(self.shared.now(), ()) {
+            Permit::of(&self.admission, address)
+        } else {
+            Err(Refused::Rate)
+        };
+        match admitted {
+            Ok(permit) => {
+                // Without it, small messages wait for the acknowledgement of the last one.
+                let _ = stream.set_nodelay(true);
+                let Ok(stream) = stream.into_std() else { return };
+                let mailbox = &self.shared.mailboxes[permit.worker()];
+                let _ = mailbox.send(Letter::Newcomer { stream, from, permit }).await;
+            }
+            Err(why) => self.refuse(stream, why),
+        }
+    }
+
+    /// Tells the client, if that takes little: at most 256 at a time are told, the others just see the connection close.
+    fn refuse(&mut self, mut stream: TcpStream, why: Refused) {
+        let (count, status, soonest, latest) = match why {
+            Refused::Address => (Count::RefusedAddress, "429 Too Many Requests", 30, 60),
+            Refused::Full => (Count::RefusedFull, "503 Service Unavailable", 60, 120),
+            Refused::Rate => (Count::RefusedRate, "503 Service Unavailable", 2, 10),
+        };
+        self.shared.counters[0].add(count, 1);
+        let seconds = soonest + self.rng.below(latest - soonest);
+        let Ok(turn) = self.refusals.clone().try_acquire_owned() else { return };
+        let response =
+            format!("HTTP/1.1 {status}\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        tokio::spawn(timeout(Duration::from_secs(1), async move {
+            let _turn = turn;
+            stream.write_all(response.as_bytes()).await?;
+            stream.shutdown().await?;
+            // Closing with unread bytes would reset the connection, and the client might not see the response.
+            let mut unread = [0; 1024];
+            while stream.read(&mut unread).await? > 0 {}
+            io::Result::Ok(())
+        }));
+    }
+}

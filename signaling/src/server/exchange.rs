@@ -1,0 +1,322 @@
+//! One worker's desk and shard, its clients, and what goes to the other workers.
+//!
+//! Requests for the worker's own shard and deliveries to its own clients are plain calls; the others wait here for their
+//! courier. Invariant: after every call all that the tracker had to say is in an outbox or waits for a courier, and a
+//! client is told of its closing after the tracker has forgotten it, so that a dying socket is offered to nobody.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use slab::Slab;
+use swarmreel::ids::InfoHash;
+use swarmreel::rng::Rng;
+use swarmreel::time::Moment;
+use swarmreel::tracker::message::Tally;
+use tokio::sync::oneshot;
+
+use super::Shared;
+use super::client::{Client, Pulse};
+use super::counters::{Count, Counters};
+use super::limits::ServerLimits;
+use crate::{Asker, ConnId, Delivery, Desk, Output, Request, Scrape, Shard, ShardOutput, Stats};
+
+/// From one worker to another.
+pub(super) enum Parcel {
+    Request(Request<'static>),
+    Delivery(Delivery),
+    Tallied { ticket: u64, tallies: Vec<(InfoHash, Tally)> },
+}
+
+/// Parcels that wait for one courier. Beyond, nothing is read from sockets until it has left.
+const PARCELS_MAX: usize = 1024;
+
+/// Bits of a slot's number in a [`ConnId`]; above it is a count of connections, and the worker in the highest 8.
+const SLOT_BITS: u32 = 24;
+const WORKER_SHIFT: u32 = 56;
+
+/// Workers that a [`ConnId`] can tell apart.
+pub(super) const WORKERS_MAX: usize = 256;
+
+/// See the module.
+pub(super) struct Exchange {
+    worker: usize,
+    shared: Arc<Shared>,
+    desk: Desk,
+    shard: Shard,
+    clients: Slab<Client>,
+    opened: u32,
+    /// By worker.
+    outgoing: Vec<Vec<Parcel>>,
+    /// Couriers that wait for parcels, by worker.
+    couriers: Vec<Option<Waker>>,
+    /// Sockets that are not read until parcels have left.
+    readers: Vec<Waker>,
+    tickets: BTreeMap<u64, oneshot::Sender<Vec<(InfoHash, Tally)>>>,
+    rng: Rng,
+}
+
+impl Exchange {
+    pub(super) fn new(worker: usize, shared: Arc<Shared>) -> Self {
+        let count = shared.counters.len();
+        let mut seeds = [[0; 32]; 2];
+        seeds.iter_mut().for_each(|seed| getrandom::fill(seed).expect("the system has random bytes"));
+        Self {
+            worker,
+            desk: Desk::new(shared.options.tracker.clone()),
+            shard: Shard::new(shared.options.tracker.clone(), seeds[0], count),
+            clients: Slab::new(),
+            opened: 0,
+            outgoing: (0..count).map(|_| Vec::new()).collect(),
+            couriers: vec![None; count],
+            readers: Vec::new(),
+            tickets: BTreeMap::new(),
+            rng: Rng::new(seeds[1]),
+            shared,
+        }
+    }
+
+    /// A WebSocket opened.
+    pub(super) fn open(&mut self, now: Moment, address: IpAddr) -> ConnId {
+        let entry = self.clients.vacant_entry();
+        self.opened = self.opened.wrapping_add(1);
+        let slot = u64::try_from(entry.key()).expect("a slot");
+        assert!(slot < 1 << SLOT_BITS, "the limit of connections is far below");
+        let conn = ConnId((self.worker as u64) << WORKER_SHIFT | u64::from(self.opened) << SLOT_BITS | slot);
+        entry.insert(Client::new(now, conn, &self.shared.options.sockets));
+        self.counters().add(Count::Upgraded, 1);
+        self.counters().set(Count::Open, self.clients.len() as u64);
+        self.desk.opened(now, conn, address);
+        conn
+    }
+
+    /// A message arrived.
+    pub(super) fn message(&mut self, now: Moment, conn: ConnId, text: &str) {
+        self.counters().add(Count::MessagesIn, 1);
+        if let Some(request) = self.desk.message(now, conn, text) {
+            self.ask(now, request);
+        }
+        self.settle(now);
+    }
+
+    /// Says goodbye to a client, with a close code (RFC 6455 §7.4.1).
+    pub(super) fn close(&mut self, now: Moment, conn: ConnId, code: u16, reason: &str) {
+        self.desk.closed(now, conn);
+        self.settle(now);
+        let limits = &self.shared.options.sockets;
+        self.clients[slot(conn)].close(now, limits, code, reason);
+    }
+
+    /// Closes with a hint when to come back, drawn from 1 to `spread` seconds.
+    pub(super) fn send_away(&mut self, now: Moment, conn: ConnId, spread: u64) {
+        if self.find(conn).is_some() {
+            let seconds = 1 + self.rng.below(spread);
+            self.close(now, conn, 1012, &format!("retry in {seconds} s"));
+        }
+    }
+
+    /// A client's bytes arrived, so it lives.
+    pub(super) fn heard(&mut self, now: Moment, conn: ConnId, bytes: usize) {
+        self.counters().add(Count::BytesIn, bytes as u64);
+        let until = now + self.limits().pong;
+        self.client(conn).heard(until);
+    }
+
+    /// A client takes nothing now.
+    pub(super) fn stuck(&mut self, now: Moment, conn: ConnId) {
+        let until = now + self.limits().blocked;
+        self.client(conn).stuck(until);
+    }
+
+    /// A client took some bytes of its outbox.
+    pub(super) fn sent(&mut self, conn: ConnId, bytes: usize) {
+        let client = self.client(conn);
+        client.unstuck();
+        let frames = client.outbox.advance(bytes);
+        self.counters().add(Count::FramesOut, frames);
+        self.counters().add(Count::BytesOut, bytes as u64);
+    }
+
+    /// A socket is gone.
+    pub(super) fn remove(&mut self, now: Moment, conn: ConnId) {
+        self.desk.closed(now, conn);
+        self.clients.remove(slot(conn));
+        self.counters().set(Count::Open, self.clients.len() as u64);
+        self.settle(now);
+    }
+
+    /// The client of a socket that is not gone.
+    pub(super) fn client(&mut self, conn: ConnId) -> &mut Client {
+        &mut self.clients[slot(conn)]
+    }
+
+    pub(super) fn conns(&self) -> Vec<ConnId> {
+        self.clients.iter().map(|(_, client)| client.conn).collect()
+    }
+
+    /// Parcels of another worker.
+    pub(super) fn receive(&mut self, now: Moment, parcels: Vec<Parcel>) {
+        for parcel in parcels {
+            match parcel {
+                Parcel::Request(request) => self.shard.handle(now, request),
+                Parcel::Delivery(delivery) => self.desk.delivered(now, delivery),
+                Parcel::Tallied { ticket, tallies } => self.tallied(ticket, tallies),
+            }
+            self.settle(now);
+        }
+    }
+
+    /// Looks at all clocks.
+    pub(super) fn tick(&mut self, now: Moment) {
+        let limits = &self.shared.options.sockets;
+        let counters = &self.shared.counters[self.worker];
+        for (_, client) in &mut self.clients {
+            match client.pulse(now, limits) {
+                Pulse::Pinged => counters.add(Count::Pings, 1),
+                Pulse::Silent => counters.add(Count::Silent, 1),
+                Pulse::Deaf => counters.add(Count::Deaf, 1),
+                Pulse::Fine | Pulse::Over => {}
+            }
+        }
+        self.desk.wake(now);
+        self.settle(now);
+        self.tickets.retain(|_, asker| !asker.is_closed());
+    }
+
+    /// This worker's part of the statistics.
+    pub(super) fn stats(&self) -> Stats {
+        let mut stats = self.desk.stats();
+        stats.add_torrents(self.shard.torrents());
+        stats
+    }
+
+    /// Counts the peers of some torrents, without joining.
+    #[allow(dead_code, reason = "the HTTP scrape takes it up next")]
+    pub(super) fn tally(&mut self, now: Moment, hashes: Vec<InfoHash>) -> oneshot::Receiver<Vec<(InfoHash, Tally)>> {
+        let (asker, answer) = oneshot::channel();
+        let serial = self.tickets.last_key_value().map_or(0, |(ticket, _)| (ticket + 1) & ((1 << WORKER_SHIFT) - 1));
+        let ticket = (self.worker as u64) << WORKER_SHIFT | serial;
+        self.tickets.insert(ticket, asker);
+        self.ask(now, Request::Scrape(Scrape::new(Asker::Ticket(ticket), hashes)));
+        self.settle(now);
+        answer
+    }
+
+    pub(super) fn limits(&self) -> &ServerLimits {
+        &self.shared.options.sockets
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.shared.counters[self.worker]
+    }
+
+    /// Whether so much waits for other workers that sockets should not be read; the reader is woken when it has left.
+    pub(super) fn is_congested(&mut self, reader: &Waker) -> bool {
+        let congested = self.outgoing.iter().any(|parcels| parcels.len() >= PARCELS_MAX);
+        if congested {
+            self.readers.push(reader.clone());
+        }
+        congested
+    }
+
+    /// Waits until something goes to another worker.
+    pub(super) fn poll_outgoing(&mut self, to: usize, courier: &mut Context<'_>) -> Poll<()> {
+        if self.outgoing[to].is_empty() {
+            self.couriers[to] = Some(courier.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    /// All that goes to another worker.
+    pub(super) fn take_outgoing(&mut self, to: usize) -> Vec<Parcel> {
+        self.readers.drain(..).for_each(Waker::wake);
+        std::mem::take(&mut self.outgoing[to])
+    }
+
+    fn post(&mut self, to: usize, parcel: Parcel) {
+        let droppable = matches!(parcel, Parcel::Delivery(Delivery::Text { droppable: true, .. }));
+        if droppable && self.outgoing[to].len() >= PARCELS_MAX {
+            return self.counters().add(Count::ForwardDropped, 1);
+        }
+        self.counters().add(Count::Forwarded, 1);
+        self.outgoing[to].push(parcel);
+        if let Some(courier) = self.couriers[to].take() {
+            courier.wake();
+        }
+    }
+
+    fn ask(&mut self, now: Moment, request: Request<'_>) {
+        let to = request.shard(self.outgoing.len());
+        if to == self.worker {
+            self.shard.handle(now, request);
+        } else {
+            self.post(to, Parcel::Request(request.into_owned()));
+        }
+    }
+
+    /// Carries on until nothing more is to be done here.
+    fn settle(&mut self, now: Moment) {
+        loop {
+            if let Some(request) = self.desk.poll_request() {
+                self.ask(now, request);
+            } else if let Some(output) = self.shard.poll() {
+                self.told(now, output);
+            } else if let Some(output) = self.desk.poll() {
+                self.obey(now, output);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn told(&mut self, now: Moment, output: ShardOutput) {
+        match output {
+            ShardOutput::Deliver(delivery) => match worker(delivery.conn().0) {
+                own if own == self.worker => self.desk.delivered(now, delivery),
+                other => self.post(other, Parcel::Delivery(delivery)),
+            },
+            ShardOutput::Forward(request) => self.ask(now, request),
+            ShardOutput::Tallied { ticket, tallies } => match worker(ticket) {
+                own if own == self.worker => self.tallied(ticket, tallies),
+                other => self.post(other, Parcel::Tallied { ticket, tallies }),
+            },
+        }
+    }
+
+    fn obey(&mut self, now: Moment, output: Output) {
+        let limits = &self.shared.options.sockets;
+        let (Output::Send { conn, .. } | Output::Probe { conn } | Output::Close { conn, .. }) = output;
+        let Some(client) = self.clients.get_mut(slot(conn)).filter(|client| client.conn == conn) else { return };
+        match output {
+            Output::Send { text, droppable, .. } => {
+                let dropped = client.outbox.text(limits, text, droppable);
+                client.wake();
+                if dropped > 0 {
+                    self.counters().add(Count::OutboxDropped, dropped);
+                }
+            }
+            Output::Probe { .. } => client.probe(now, limits),
+            Output::Close { code, reason, .. } => client.close(now, limits, code, reason),
+        }
+    }
+
+    fn find(&self, conn: ConnId) -> Option<&Client> {
+        self.clients.get(slot(conn)).filter(|client| client.conn == conn)
+    }
+
+    fn tallied(&mut self, ticket: u64, tallies: Vec<(InfoHash, Tally)>) {
+        if let Some(asker) = self.tickets.remove(&ticket) {
+            let _ = asker.send(tallies); // who does not wait any more needs no answer
+        }
+    }
+}
+
+fn slot(conn: ConnId) -> usize {
+    usize::try_from(conn.0 & ((1 << SLOT_BITS) - 1)).expect("24 bits")
+}
+
+fn worker(number: u64) -> usize {
+    usize::try_from(number >> WORKER_SHIFT).expect("8 bits")
+}

@@ -1,0 +1,233 @@
+//! A worker: one thread with an event loop of its own, the connections it was given, and its share of the swarms.
+//!
+//! Invariant: a connection stays with its worker; workers share nothing but the admission table and send each other
+//! letters. A worker's mailbox is always read, so that two workers never wait for each other.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::future::poll_fn;
+use std::net::{IpAddr, TcpStream as StdStream};
+use std::ops::Deref;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use swarmreel::time::Moment;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+use super::admission::Permit;
+use super::connection::{Visitor, converse};
+use super::counters::Count;
+use super::exchange::{Exchange, Parcel};
+use super::{Shared, Stop, Stopped};
+use crate::Stats;
+
+/// Letters that wait for a worker; the sender of more waits.
+const LETTERS_MAX: usize = 256;
+/// Bytes read or written at once: a whole message.
+const BUFFER_BYTES: usize = 64 << 10;
+/// Walking all connections for the statistics is done at most this often.
+const STATS_AGE_MAX: Duration = Duration::from_secs(1);
+/// A drain closes the connections in so many steps of so much time.
+const DRAIN_STEPS: usize = 100;
+const DRAIN_STEP: Duration = Duration::from_millis(10);
+
+/// To a worker.
+pub(super) enum Letter {
+    /// A connection was accepted.
+    Newcomer { stream: StdStream, from: IpAddr, permit: Permit },
+    /// Another worker has something for this one's connections or swarms.
+    Parcels(Vec<Parcel>),
+    /// To be done between two messages.
+    Errand(Errand),
+}
+
+type Errand = Box<dyn FnOnce(&mut Exchange, Moment) + Send>;
+
+pub(super) fn mailbox() -> (mpsc::Sender<Letter>, mpsc::Receiver<Letter>) {
+    mpsc::channel(LETTERS_MAX)
+}
+
+/// What the tasks of one worker share.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    index: usize,
+    exchange: RefCell<Exchange>,
+    buffer: RefCell<Box<[u8]>>,
+    /// Connections of any kind.
+    live: Cell<usize>,
+    stats: RefCell<Option<(Instant, String)>>,
+    stopped: Stopped,
+}
+
+impl Worker {
+    pub(super) fn now(&self) -> Moment {
+        self.shared.now()
+    }
+
+    pub(super) fn exchange(&self) -> RefMut<'_, Exchange> {
+        self.exchange.borrow_mut()
+    }
+
+    /// Where bytes are read to and written from, so that no client needs a buffer of its own.
+    pub(super) fn buffer(&self) -> RefMut<'_, Box<[u8]>> {
+        self.buffer.borrow_mut()
+    }
+
+    /// Resolves once the server stops.
+    pub(super) async fn stopping(&self) {
+        self.stopped.clone().wait().await;
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopped.get() != Stop::Never
+    }
+
+    /// `/stats.json` of all workers together, about a second old at most.
+    pub(super) async fn stats_json(&self) -> String {
+        if let Some((at, json)) = &*self.stats.borrow()
+            && at.elapsed() < STATS_AGE_MAX
+        {
+            return json.clone();
+        }
+        let stats = self.shared.gather(|exchange, _| exchange.stats()).await;
+        let sum = stats.iter().fold(Stats::default(), |mut sum, stats| {
+            sum.add(stats);
+            sum
+        });
+        let json = serde_json::to_string(&sum).expect("counts with string keys are JSON");
+        *self.stats.borrow_mut() = Some((Instant::now(), json.clone()));
+        json
+    }
+}
+
+/// A connection's hold on its worker, which does not end before it.
+pub(super) struct Present(Rc<Worker>);
+
+impl Present {
+    fn new(worker: &Rc<Worker>) -> Self {
+        worker.live.update(|live| live + 1);
+        Self(worker.clone())
+    }
+}
+
+impl Deref for Present {
+    type Target = Rc<Worker>;
+
+    fn deref(&self) -> &Rc<Worker> {
+        &self.0
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.live.update(|live| live - 1);
+    }
+}
+
+impl Shared {
+    /// Asks every worker, and waits for all answers; of a worker that is gone there is none.
+    pub(super) async fn gather<T: Send + 'static>(
+        &self,
+        ask: impl Fn(&mut Exchange, Moment) -> T + Clone + Send + 'static,
+    ) -> Vec<T> {
+        let (answer, mut answers) = mpsc::unbounded_channel();
+        for mailbox in &self.mailboxes {
+            let (ask, answer) = (ask.clone(), answer.clone());
+            let errand = move |exchange: &mut Exchange, now| drop(answer.send(ask(exchange, now)));
+            let _ = mailbox.send(Letter::Errand(Box::new(errand))).await;
+        }
+        drop(answer);
+        let mut all = Vec::new();
+        while let Some(one) = answers.recv().await {
+            all.push(one);
+        }
+        all
+    }
+}
+
+/// The life of a worker's thread. Ends when the server has stopped and all connections are closed, or had their time.
+pub(super) fn run(
+    runtime: &Runtime,
+    shared: Arc<Shared>,
+    index: usize,
+    mailbox: mpsc::Receiver<Letter>,
+    stopped: Stopped,
+) {
+    let exchange = RefCell::new(Exchange::new(index, shared.clone()));
+    let buffer = RefCell::new(vec![0; BUFFER_BYTES].into());
+    let (live, stats) = (Cell::new(0), RefCell::default());
+    let worker = Rc::new(Worker { shared, index, exchange, buffer, live, stats, stopped });
+    let tasks = LocalSet::new();
+    runtime.block_on(tasks.run_until(work(worker, mailbox)));
+}
+
+async fn work(worker: Rc<Worker>, mut mailbox: mpsc::Receiver<Letter>) {
+    let others = (0..worker.shared.mailboxes.len()).filter(|&to| to != worker.index);
+    others.for_each(|to| drop(spawn_local(carry(worker.clone(), to))));
+    spawn_local(tick(worker.clone()));
+    let mut drained = pin!(async {
+        worker.stopping().await;
+        let _ = timeout(worker.shared.options.sockets.stop_grace, drain(&worker)).await;
+    });
+    loop {
+        tokio::select! {
+            () = &mut drained => return,
+            Some(letter) = mailbox.recv() => open(&worker, letter),
+        }
+    }
+}
+
+fn open(worker: &Rc<Worker>, letter: Letter) {
+    match letter {
+        Letter::Newcomer { stream, from, permit } => {
+            // A stream that cannot be polled was closed meanwhile.
+            let Ok(stream) = TcpStream::from_std(stream) else { return };
+            worker.exchange().counters().add(Count::Accepted, 1);
+            spawn_local(converse(stream, Visitor::new(Present::new(worker), from, permit)));
+        }
+        Letter::Parcels(parcels) => worker.exchange().receive(worker.now(), parcels),
+        Letter::Errand(errand) => errand(&mut worker.exchange(), worker.now()),
+    }
+}
+
+/// Carries what waits for another worker. It runs after the tasks that were ready before it, and so takes together what
+/// they leave.
+async fn carry(worker: Rc<Worker>, to: usize) {
+    loop {
+        poll_fn(|context| worker.exchange().poll_outgoing(to, context)).await;
+        let Ok(permit) = worker.shared.mailboxes[to].reserve().await else { return };
+        permit.send(Letter::Parcels(worker.exchange().take_outgoing(to)));
+    }
+}
+
+/// Looks at all clocks of the worker, again and again.
+async fn tick(worker: Rc<Worker>) {
+    let mut ticks = interval(worker.shared.options.sockets.tick);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let late = ticks.tick().await.elapsed();
+        let mut exchange = worker.exchange();
+        exchange.counters().set(Count::LagMicros, late.as_micros().try_into().unwrap_or(u64::MAX));
+        exchange.tick(worker.now());
+    }
+}
+
+/// Sends every client away, step by step and each with a time of its own to come back, so that they don't all come at
+/// once (threat-model S14); then waits until all connections are closed.
+async fn drain(worker: &Worker) {
+    // Without the server's task there is nobody to drain for.
+    let Stop::Drain { spread } = worker.stopped.get() else { return };
+    let conns = worker.exchange().conns();
+    for some in conns.chunks(conns.len().div_ceil(DRAIN_STEPS).max(1)) {
+        some.iter().for_each(|&conn| worker.exchange().send_away(worker.now(), conn, spread));
+        sleep(DRAIN_STEP).await;
+    }
+    while worker.live.get() > 0 {
+        sleep(DRAIN_STEP).await;
+    }
+}
