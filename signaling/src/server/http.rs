@@ -55,7 +55,10 @@ async fn plain(request: &Request<Incoming>, visitor: &Visitor) -> Page {
         return page;
     }
     match request.uri().path() {
-        "/health" => text(StatusCode::OK, "ok\n"),
+        "/health" => match &shared.link {
+            Some(link) if !link.stats().up() => text(StatusCode::OK, "degraded: the cluster cannot be reached\n"),
+            _ => text(StatusCode::OK, "ok\n"),
+        },
         "/stats.json" => json(visitor.worker.stats_json().await),
         "/config.json" => match shared.ice.body(visitor.client(request.headers())) {
             Some(body) => json(body),
