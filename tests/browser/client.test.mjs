@@ -87,7 +87,9 @@ test("a client of the npm package starts, updates, completes, scrapes and stops"
 });
 
 test("a client of the npm package scrapes several torrents at once, over WebSocket and over HTTP", async () => {
-  const [known, unknown] = [drawHash(), drawHash()];
+  // Over HTTP the package misnames every hash that is not UTF-8.
+  const drawText = () => Buffer.from(drawHash().slice(0, 20)).toString("hex");
+  const [known, unknown] = [drawText(), drawText()];
   const peer = client(known, 0);
   await update(peer, () => peer.start());
   for (const scheme of ["ws", "http"]) {
