@@ -9,7 +9,7 @@ use swarmreel::time::Moment;
 use super::NodeId;
 use super::message::{self, Envelope, Message, Offers};
 use super::shard::ClusterShard;
-use crate::tracker::{Answer, ConnId, Request, Sdp, Spare};
+use crate::tracker::{Announce, Answer, ConnId, Request, Sdp, Spare};
 
 /// Bytes of descriptions in one message: with all that stands around them it stays below the limit.
 const SDP_BYTES_MAX: usize = 60 << 10;
@@ -82,12 +82,18 @@ impl ClusterShard {
             },
             Message::Freed(peer_id) => {
                 if let Some(announce) = self.probes.freed(info_hash, peer_id, sender) {
-                    self.listing(now, info_hash).claim(peer_id, Some(sender));
-                    self.schedule(info_hash, now);
-                    self.parking.push(now + self.limits.parked, info_hash, Request::Announce(announce));
+                    self.let_in(now, announce, sender);
                 }
             }
         }
+    }
+
+    /// Somebody waited here for a peer id which `holder` does not hold any more.
+    pub(super) fn let_in(&mut self, now: Moment, announce: Announce<'static>, holder: NodeId) {
+        let Announce { info_hash, peer_id, .. } = announce;
+        self.listing(now, info_hash).claim(peer_id, Some(holder));
+        self.schedule(info_hash, now);
+        self.parking.push(now + self.limits.parked, info_hash, Request::Announce(announce));
     }
 
     fn take_offers(&mut self, now: Moment, sender: NodeId, info_hash: InfoHash, offers: Offers) {

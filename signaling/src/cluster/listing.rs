@@ -24,7 +24,8 @@ pub(super) struct Listing {
     /// What the registry was last told of our peers, and when.
     pub(super) told: Count,
     pub(super) told_at: Option<Moment>,
-    pub(super) in_flight: bool,
+    /// The number of the exchange on its way.
+    pub(super) in_flight: Option<u64>,
     /// Peers of the other nodes, dead or alive.
     counts: Vec<(NodeId, Count)>,
     /// Peer ids to be claimed, and from whom.
@@ -80,12 +81,19 @@ impl Listing {
 
     /// Whether nothing would be lost with this.
     pub(super) fn is_idle(&self) -> bool {
-        !self.in_flight && !self.has_news() && self.suspects.is_empty() && self.told == Count::NONE
+        self.in_flight.is_none() && !self.has_news() && self.suspects.is_empty() && self.told == Count::NONE
     }
 
     /// All that there is to tell, with a bound on how much at once.
-    pub(super) fn begin(&mut self, now: Moment, info_hash: InfoHash, count: Count, claims_max: usize) -> Sync {
-        self.in_flight = true;
+    pub(super) fn begin(
+        &mut self,
+        now: Moment,
+        info_hash: InfoHash,
+        serial: u64,
+        count: Count,
+        claims_max: usize,
+    ) -> Sync {
+        self.in_flight = Some(serial);
         (self.told, self.told_at) = (count, Some(now));
         while self.asked.len() < claims_max
             && let Some((peer_id, from)) = self.claims.pop_first()
@@ -94,6 +102,7 @@ impl Listing {
         }
         Sync {
             info_hash,
+            serial,
             count,
             claims: self.asked.iter().map(|(peer_id, from)| (*peer_id, *from)).collect(),
             discards: std::mem::take(&mut self.discards).into_iter().collect(),
@@ -113,7 +122,7 @@ impl Listing {
 
     /// An exchange failed, or nobody knows.
     pub(super) fn abandon(&mut self) {
-        self.in_flight = false;
+        self.in_flight = None;
         for (peer_id, from) in std::mem::take(&mut self.asked) {
             self.claims.entry(peer_id).or_insert(from);
         }
