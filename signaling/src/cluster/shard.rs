@@ -172,13 +172,13 @@ impl ClusterShard {
     /// Panics if an invariant is broken.
     pub fn check(&self) {
         self.shard.check();
-        assert_eq!(self.in_flight, self.listings.values().filter(|listing| listing.in_flight.is_some()).count());
+        assert_eq!(self.in_flight, self.listings.values().filter(|listing| listing.in_flight().is_some()).count());
         for (info_hash, listing) in &self.listings {
-            let entry = listing.due.filter(|_| listing.in_flight.is_none()).map(|due| (due, *info_hash));
+            let entry = listing.due.filter(|_| listing.in_flight().is_none()).map(|due| (due, *info_hash));
             assert!(entry.is_none_or(|entry| self.due.contains(&entry)), "a listing that is due has an entry");
         }
         let waiting =
-            self.listings.values().filter(|listing| listing.due.is_some() && listing.in_flight.is_none()).count();
+            self.listings.values().filter(|listing| listing.due.is_some() && listing.in_flight().is_none()).count();
         assert_eq!(self.due.len(), waiting, "only listings that are due have entries");
     }
 
@@ -246,21 +246,25 @@ impl ClusterShard {
 
     /// A peer is not bound here any more.
     fn left(&mut self, now: Moment, info_hash: InfoHash, peer_id: PeerId) {
-        let node = self.node;
-        self.listing(now, info_hash).release(peer_id, node);
-        self.schedule(info_hash, now);
-        if let Some(asker) = self.probes.left(info_hash, peer_id) {
-            self.publish(asker, info_hash, Message::Freed(peer_id));
+        let (node, asker) = (self.node, self.probes.left(info_hash, peer_id));
+        let listing = self.listing(now, info_hash);
+        listing.release(peer_id, node);
+        if let Some(asker) = asker {
+            listing.tell_freed(peer_id, asker);
         }
+        self.schedule(info_hash, now);
     }
 
     /// The registry told who holds the claims that were asked for, and what the other nodes have.
     fn synced(&mut self, now: Moment, synced: &Synced) {
         let (info_hash, node) = (synced.info_hash, self.node);
         let Some(listing) = self.awaited(info_hash, synced.serial) else { return };
-        let holders = listing.end(now, synced, node);
+        let settled = listing.end(now, synced, node);
         self.in_flight -= 1;
-        for (peer_id, holder) in holders {
+        for (peer_id, asker) in settled.freed {
+            self.publish(asker, info_hash, Message::Freed(peer_id));
+        }
+        for (peer_id, holder) in settled.holders {
             self.settle(now, info_hash, peer_id, holder);
         }
         self.tidy(synced);
@@ -280,7 +284,7 @@ impl ClusterShard {
 
     /// The listing that waits for this exchange; there is none if the exchange was before the cluster was lost.
     fn awaited(&mut self, info_hash: InfoHash, serial: u64) -> Option<&mut Listing> {
-        self.listings.get_mut(&info_hash).filter(|listing| listing.in_flight == Some(serial))
+        self.listings.get_mut(&info_hash).filter(|listing| listing.in_flight() == Some(serial))
     }
 
     /// It is known who holds a peer id that is announced here.
@@ -358,6 +362,6 @@ impl ClusterShard {
     }
 }
 
-fn announces(request: &Request<'_>, peer_id: PeerId) -> bool {
+pub(super) fn announces(request: &Request<'_>, peer_id: PeerId) -> bool {
     matches!(request, Request::Announce(announce) if announce.peer_id == peer_id)
 }

@@ -12,7 +12,7 @@ use swarmreel::tracker::message::Tally;
 use super::listing::Listing;
 use super::nodes::Standing;
 use super::registry::{Output, Synced};
-use super::shard::ClusterShard;
+use super::shard::{ClusterShard, announces};
 use super::{Count, NodeId};
 use crate::tracker::{Request, Scrape};
 
@@ -55,7 +55,7 @@ impl ClusterShard {
         self.table_asked = false;
         self.nodes.renew(live);
         for (holder, announce) in self.probes.orphans(|node| self.nodes.is_live(node)) {
-            self.let_in(now, announce, holder);
+            self.let_in(now, announce, Some(holder));
         }
         let hashes: Vec<_> = self.listings.keys().copied().collect();
         for info_hash in hashes {
@@ -93,9 +93,12 @@ impl ClusterShard {
         }
     }
 
-    fn is_wanted(&self, info_hash: &InfoHash, peer_id: &PeerId) -> bool {
+    /// Whether somebody here stands behind a claim, or may soon.
+    pub(super) fn is_wanted(&self, info_hash: &InfoHash, peer_id: &PeerId) -> bool {
         let pending = self.listings.get(info_hash).is_some_and(|listing| listing.is_pending(peer_id));
-        pending || self.shard.connection_of(info_hash, peer_id).is_some() || self.parking.has_any(info_hash)
+        pending
+            || self.shard.connection_of(info_hash, peer_id).is_some()
+            || self.parking.waiting(info_hash).any(|request| announces(request, *peer_id))
     }
 
     /// The shard's replies count the peers of the other nodes that live.
@@ -176,7 +179,7 @@ impl ClusterShard {
             return;
         }
         let before = listing.due.replace(by);
-        if listing.in_flight.is_none() {
+        if listing.in_flight().is_none() {
             before.map(|due| self.due.remove(&(due, info_hash)));
             self.due.insert((by, info_hash));
         }
@@ -186,7 +189,7 @@ impl ClusterShard {
     pub(super) fn reschedule(&mut self, now: Moment, info_hash: InfoHash) {
         let here = self.count_here(&info_hash);
         let limits = &self.limits;
-        let Some(listing) = self.listings.get_mut(&info_hash).filter(|listing| listing.in_flight.is_none()) else {
+        let Some(listing) = self.listings.get_mut(&info_hash).filter(|listing| listing.in_flight().is_none()) else {
             return;
         };
         let next = match () {
