@@ -9,6 +9,7 @@
 //! is (threat-model C3).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::AddAssign;
 
 use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::rng::Rng;
@@ -67,6 +68,21 @@ pub struct ClusterCounters {
     pub answers_in: u64,
     /// Answers of other nodes to no offer that is open.
     pub answers_refused: u64,
+}
+
+impl AddAssign for ClusterCounters {
+    fn add_assign(&mut self, other: Self) {
+        let Self { parked, overdue, conflicts, offers_out, offers_in, answers_out, answers_in, answers_refused } =
+            other;
+        self.parked += parked;
+        self.overdue += overdue;
+        self.conflicts += conflicts;
+        self.offers_out += offers_out;
+        self.offers_in += offers_in;
+        self.answers_out += answers_out;
+        self.answers_in += answers_in;
+        self.answers_refused += answers_refused;
+    }
 }
 
 impl ClusterShard {
