@@ -16,6 +16,7 @@ mod picker;
 mod script;
 mod session;
 mod tracker;
+mod websocket;
 mod wire;
 
 pub use bencode::bencode_decode;
@@ -26,13 +27,14 @@ pub use metainfo::metainfo;
 pub use picker::picker;
 pub use session::peer_session;
 pub use tracker::tracker_json_client;
+pub use websocket::ws_upgrade;
 pub use wire::wire_stream;
 
 /// A fuzz target's body.
 pub type Body = fn(&[u8]);
 
-/// Targets 1 to 6, 11, 22 and 23 of threat-model.md §3, by the name of their corpus.
-pub const TARGETS: [(&str, Body); 9] = [
+/// Targets 1 to 6, 11, 12, 22 and 23 of threat-model.md §3, by the name of their corpus.
+pub const TARGETS: [(&str, Body); 10] = [
     ("bencode_decode", bencode_decode),
     ("metainfo", metainfo),
     ("magnet", magnet),
@@ -40,6 +42,7 @@ pub const TARGETS: [(&str, Body); 9] = [
     ("peer_session", peer_session),
     ("ut_metadata", ut_metadata),
     ("tracker_json_client", tracker_json_client),
+    ("ws_upgrade", ws_upgrade),
     ("picker", picker),
     ("ban_attribution", ban_attribution),
 ];
