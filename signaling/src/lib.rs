@@ -12,6 +12,6 @@ mod tracker;
 pub mod websocket;
 
 pub use tracker::{
-    Access, Announce, Answer, Asker, ConnId, Delivery, Desk, InfoHashes, Leave, Network, Offer, Output, Refusal,
-    Request, Scrape, Sdp, Shard, ShardOutput, Stats, Tracker, TrackerLimits, shard_of,
+    Access, Announce, Answer, Asker, ConnId, Counters, Delivery, Desk, Incoming, InfoHashes, Leave, Network, Offer,
+    Output, Refusal, Request, Scrape, Sdp, Shard, ShardOutput, Stats, Tracker, TrackerLimits, Withheld, shard_of,
 };

@@ -10,6 +10,7 @@
 mod access;
 mod admission;
 mod client;
+mod cluster;
 mod connection;
 mod counters;
 mod door;
@@ -51,6 +52,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::TrackerLimits;
+use crate::cluster::redis::{ClusterOptions, Link, LinkSender};
 pub use access::{AccessError, AccessList, ListKind};
 use counters::Counters;
 pub use counters::{Count, Snapshot};
@@ -88,6 +90,8 @@ pub struct Options {
     pub metrics_from: Vec<IpNet>,
     /// Threads that serve connections: one a core is best.
     pub workers: usize,
+    /// The cluster to take part in; without one, swarms are this server's own.
+    pub cluster: Option<ClusterOptions>,
 }
 
 impl Default for Options {
@@ -103,6 +107,7 @@ impl Default for Options {
             trusted_proxies: Vec::new(),
             metrics_from: Vec::new(),
             workers: thread::available_parallelism().map_or(1, NonZero::get),
+            cluster: None,
         }
     }
 }
@@ -118,6 +123,8 @@ struct Shared {
     /// By worker, as the mailboxes.
     counters: Vec<Counters>,
     mailboxes: Vec<mpsc::Sender<Letter>>,
+    /// The way to the other nodes of a cluster.
+    link: Option<LinkSender>,
 }
 
 impl Shared {
@@ -161,7 +168,7 @@ impl Stopped {
 /// # Errors
 /// The system refuses a thread, or an event loop for it.
 pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Output = ()>) -> io::Result<()> {
-    let (workers, stopping) = start(options)?;
+    let (workers, link, stopping) = start(options)?;
     if let Some(stun) = workers.options.ice.stun.clone() {
         tokio::spawn(stun.run(Stopped(stopping.subscribe())));
     }
@@ -183,28 +190,33 @@ pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Ou
     stopping.send_replace(Stop::Drain { spread: (open / 500).clamp(3, 60) });
     // Every worker holds a receiver: the channel closes with the last of them. They look at the grace themselves.
     let _ = timeout(limits.stop_grace * 2, stopping.closed()).await;
+    if let Some(link) = link {
+        link.stop().await;
+    }
     Ok(())
 }
 
 /// Starts the workers' threads. They end when the sender tells them, or is gone.
-fn start(options: Options) -> io::Result<(Arc<Shared>, watch::Sender<Stop>)> {
+fn start(options: Options) -> io::Result<(Arc<Shared>, Option<Link>, watch::Sender<Stop>)> {
     let count = options.workers.clamp(1, WORKERS_MAX);
     let (mailboxes, letters): (Vec<_>, Vec<_>) = (0..count).map(|_| worker::mailbox()).unzip();
+    let (link, inputs) = cluster::start(options.cluster.as_ref(), count)?;
     let shared = Arc::new(Shared {
         ice: IceConfig::new(options.ice.clone()),
         site: if options.site { site::FILES } else { &[] },
         started: Instant::now(),
         counters: (0..count).map(|_| Counters::default()).collect(),
         mailboxes,
+        link: link.as_ref().map(|link| link.sender().clone()),
         options,
     });
     let (stopping, stopped) = watch::channel(Stop::Never);
     let stopped = Stopped(stopped);
-    for (index, letters) in letters.into_iter().enumerate() {
+    for (index, (letters, inputs)) in letters.into_iter().zip(inputs).enumerate() {
         let (shared, stopped) = (shared.clone(), stopped.clone());
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let work = move || worker::run(&runtime, shared, index, letters, stopped);
+        let work = move || worker::run(&runtime, shared, index, letters, inputs, stopped);
         thread::Builder::new().name(format!("worker-{index}")).spawn(work)?;
     }
-    Ok((shared, stopping))
+    Ok((shared, link, stopping))
 }

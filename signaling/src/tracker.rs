@@ -7,15 +7,25 @@
 mod access;
 mod allowance;
 mod connection;
+mod counters;
 mod delivery;
 mod desk;
+mod incoming;
+mod json;
+mod keyed;
 mod limits;
+mod offers;
+mod pairing;
+mod received;
 mod refusal;
 mod reply;
 mod request;
+mod sdp;
 mod shard;
+mod side;
 mod stats;
 mod swarm;
+mod tight;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,11 +33,14 @@ use std::net::IpAddr;
 use swarmreel::time::Moment;
 
 pub use access::{Access, InfoHashes};
+pub use counters::{Counters, Withheld};
 pub use delivery::{Delivery, ShardOutput};
 pub use desk::Desk;
+pub use incoming::Incoming;
 pub use limits::TrackerLimits;
 pub use refusal::Refusal;
-pub use request::{Announce, Answer, Asker, Leave, Network, Offer, Request, Scrape, Sdp, shard_of};
+pub use request::{Announce, Answer, Asker, Leave, Network, Offer, Request, Scrape, shard_of};
+pub use sdp::Sdp;
 pub use shard::Shard;
 pub(crate) use shard::Spare;
 pub use stats::Stats;
@@ -89,6 +102,11 @@ impl Tracker {
         Self { desk: Desk::new(limits), shards }
     }
 
+    /// As [`Desk::set_access`].
+    pub fn set_access(&mut self, access: Access) {
+        self.desk.set_access(access);
+    }
+
     /// A WebSocket opened.
     pub fn opened(&mut self, now: Moment, conn: ConnId, address: IpAddr) {
         self.desk.opened(now, conn, address);
@@ -129,6 +147,13 @@ impl Tracker {
         let mut stats = self.desk.stats();
         stats.add_torrents(self.shards.iter().map(Shard::torrents).sum());
         stats
+    }
+
+    /// What was done.
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.desk.counters();
+        self.shards.iter().for_each(|shard| counters += shard.counters());
+        counters
     }
 
     /// Panics if an invariant is broken.

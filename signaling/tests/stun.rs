@@ -3,9 +3,13 @@
 mod common;
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::spawn;
 use std::time::Duration;
 
-use swarmreel_signaling::server::{Ice, Options, Stun};
+use swarmreel_signaling::server::{Ice, Options, Stun, Turn};
+use tokio::time::timeout;
 
 use common::{PATIENCE, Server};
 
@@ -97,6 +101,67 @@ async fn junk_is_dropped_and_counted_and_an_honest_client_is_answered() {
     junk.set_nonblocking(true).unwrap();
     assert!(junk.recv(&mut [0; 99]).is_err(), "nothing is said to junk");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_packets_keeps_no_page_waiting() {
+    let (server, stun) = start("127.0.0.1:0").await;
+    let to = SocketAddr::new("127.0.0.1".parse().unwrap(), stun.port());
+    let floods = Arc::new(AtomicBool::new(true));
+    let flooders: Vec<_> = (0..3)
+        .map(|_| {
+            let floods = floods.clone();
+            spawn(move || {
+                let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+                while floods.load(Relaxed) {
+                    let _ = socket.send_to(&HEADER, to); // the receiver's buffer may be full
+                }
+            })
+        })
+        .collect();
+    for _ in 0..20 {
+        let page = timeout(PATIENCE, server.get("/health")).await.expect("a page in spite of the flood");
+        assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    }
+    floods.store(false, Relaxed);
+    flooders.into_iter().for_each(|flooder| flooder.join().unwrap());
+    let counts = stun.counts();
+    assert!(counts.contains(&("malformed", 0)) && counts.iter().any(|(_, count)| *count > 1000), "{counts:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s16_turn_credentials_are_for_our_own_pages_and_not_for_farming() {
+    let turn = Turn::new(vec!["turn:turn.test".to_owned()], "north", Duration::from_secs(60));
+    let ice = Ice { turn: Some(turn), ..Ice::default() };
+    let origins = vec!["https://reel.test".to_owned()];
+    let server = Server::start(Options { ice, origins, ..Options::default() }).await;
+    let ask = async |origin: &str| {
+        let head = format!("GET /config.json HTTP/1.1\r\nHost: reel.test\r\n{origin}Connection: close\r\n\r\n");
+        server.request(&head).await
+    };
+    for origin in ["Origin: https://other.test\r\n", "Origin: null\r\n"] {
+        let refusal = ask(origin).await;
+        assert!(refusal.starts_with("HTTP/1.1 403 ") && !refusal.contains("credential"), "{refusal}");
+    }
+    for origin in ["", "Origin: https://reel.test\r\n"] {
+        let page = ask(origin).await;
+        assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("credential"), "{page}");
+        assert!(page.contains("cache-control: no-store\r\n"), "{page}");
+        assert!(page.contains("cross-origin-resource-policy: same-origin\r\n"), "{page}");
+    }
+    let mut refusals = 0;
+    for _ in 0..1000 {
+        let page = ask("").await;
+        if !page.starts_with("HTTP/1.1 200 ") {
+            assert!(page.starts_with("HTTP/1.1 429 ") && page.contains("retry-after: "), "{page}");
+            refusals += 1;
+            if refusals == 3 {
+                return server.stop().await;
+            }
+        }
+    }
+    panic!("credentials are given to anyone at any rate");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 // Our own STUN server, as browsers use it; and one that never answers, which keeps nobody waiting.
 import assert from "node:assert/strict";
 import * as api from "./lib/api.mjs";
+import { PUBLIC, missingInternet, startInternet } from "./lib/internet.mjs";
+import { media } from "./lib/media.mjs";
 import { startNat, startSink } from "./lib/nat.mjs";
 import { scene } from "./lib/stage.mjs";
 import { until } from "./lib/until.mjs";
@@ -39,3 +41,23 @@ for (const kind of /** @type {const} */ (["chromium", "firefox"])) {
     assert.ok(took < 4000, `the first offer took ${took} ms`);
   });
 }
+
+scene(
+  "a share link works from one home to another, each behind its NAT, and no one else has a part in it",
+  async (stage) => {
+    const film = await media("small-moov-first.mp4");
+    const { server, homes } = stage.keep(startInternet());
+    const { port } = await stage.swarmreel({ args: ["--listen", `${PUBLIC}:0`], inside: server });
+    const site = `http://${PUBLIC}:${port}/`;
+    const alice = await stage.person("chromium", { name: "alice", inside: homes[0] });
+    const bob = await stage.person("chromium", { name: "bob", inside: homes[1] });
+    for (const person of [alice, bob]) {
+      person.expect(/Cross-Origin-Opener-Policy/); // The site has no certificate there.
+      await api.opens(person, site);
+    }
+    const { infoHash } = await api.seeds(alice, film.path);
+    await api.adds(bob, infoHash);
+    await api.finishes(bob);
+  },
+  { missing: missingInternet() },
+);

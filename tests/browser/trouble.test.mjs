@@ -6,6 +6,7 @@ import * as api from "./lib/api.mjs";
 import { media, sha256 } from "./lib/media.mjs";
 import { scene } from "./lib/stage.mjs";
 import * as ui from "./lib/ui.mjs";
+import { until } from "./lib/until.mjs";
 import { seesFrames, watch } from "./lib/watch.mjs";
 import * as wt from "./lib/wt.mjs";
 
@@ -117,3 +118,18 @@ scene("a name that is markup is shown as text", async (stage) => {
     assert.match(await page.evaluate(() => document.body.innerText), /onerror/);
   }
 });
+
+for (const kind of /** @type {const} */ (["chromium", "firefox"])) {
+  scene(`${kind} returns to a tracker that restarts when it is told to, and not before`, async (stage) => {
+    const [{ site }, { tracker, heard, arrivals, restart }] = [await stage.swarmreel(), await stage.tracker()];
+    const bob = await stage.person(kind, { name: "bob" });
+    await api.opens(bob, site, { trackers: [tracker] });
+    await api.adds(bob, "1".repeat(40));
+    await until(() => heard.length > 0, "announce");
+    const [before, sentAwayAt] = [arrivals.length, performance.now()];
+    restart(6);
+    await until(() => arrivals.length > before, "return");
+    const away = (arrivals[before] - sentAwayAt) / 1000;
+    assert.ok(away >= 5.95, `back after ${away} s`); // Timers may be a little early.
+  });
+}

@@ -30,8 +30,9 @@ Usage: cargo xtask COMMAND
                        look for inputs that break the core, a minute a target; --keep the ones that reach most
   bench [FLAGS]        measure against WebTorrent and a bare data channel in real browsers; prints JSON
   bench picker         measure the picker natively: picks a second in good and bad circumstances
-  bench signaling [--only NAME] [--seconds N] [--sdp 1|3] [--tls] [--realtime] [--binary FILE]
-                       measure our tracker beside bittorrent-tracker and aquatic_ws, on one core; prints JSON
+  bench signaling [--only NAME] [--seconds N] [--sdp 1|3] [--tls] [--realtime] [--binary FILE] [-- FLAGS]
+                       measure our tracker beside bittorrent-tracker and aquatic_ws, on one core; prints JSON.
+                       NAME is one of these or of load, memory, flood, saturation; hold, storm, soak (ours alone)
   profile [FLAGS]      tell where the workers of a download spend their time, by function, per GB
   size                 show how large the page is
   tidy                 check the rules of the house that no compiler knows";

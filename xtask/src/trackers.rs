@@ -4,10 +4,11 @@
 //! Invariant: every server starts afresh for every scenario, alone on processor 0; the generator has processor 1.
 
 mod contestant;
+mod hold;
 mod table;
 
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
@@ -17,13 +18,16 @@ use crate::process::{cargo, command, run, target};
 use contestant::Contestant;
 
 const SCENARIOS: [&str; 4] = ["load", "memory", "flood", "saturation"];
+/// These take long: they run where they are asked for by name.
+const LONG: [&str; 3] = ["hold", "storm", "soak"];
 const GENERATOR: &str = "swarmreel-load";
 
 /// What to measure, and how.
+#[derive(Default)]
 pub(crate) struct Plan {
     /// Scenarios and servers; none means all.
     only: Vec<String>,
-    /// The length of the `load` window.
+    /// How long a scenario of a fixed length is measured.
     seconds: Option<String>,
     /// KB.
     sdp: String,
@@ -32,12 +36,13 @@ pub(crate) struct Plan {
     realtime: bool,
     /// A server that is built already, instead of ours.
     binary: Option<PathBuf>,
+    /// For the generator.
+    flags: Vec<String>,
 }
 
 impl Plan {
     fn parse(flags: &[String]) -> Result<Self> {
-        let mut plan =
-            Self { only: Vec::new(), seconds: None, sdp: "1".to_owned(), tls: false, realtime: false, binary: None };
+        let mut plan = Self { sdp: "1".to_owned(), ..Self::default() };
         let mut flags = flags.iter();
         while let Some(flag) = flags.next() {
             let mut value = || flags.next().cloned().with_context(|| format!("{flag} needs a value."));
@@ -48,29 +53,41 @@ impl Plan {
                 "--tls" => plan.tls = true,
                 "--realtime" => plan.realtime = true,
                 "--binary" => plan.binary = Some(std::path::absolute(value()?)?),
+                "--" => plan.flags.extend(flags.by_ref().cloned()),
                 _ => bail!(
-                    "“bench signaling” takes --only NAME, --seconds N, --sdp 1|3, --tls, --realtime and --binary FILE, not \
-                     “{flag}”."
+                    "“bench signaling” takes --only NAME, --seconds N, --sdp 1|3, --tls, --realtime, --binary FILE, and flags \
+                     of the generator after --, not “{flag}”."
                 ),
             }
         }
-        let known = |name: &String| SCENARIOS.contains(&name.as_str()) || contestant::NAMES.contains(&name.as_str());
-        match plan.only.iter().find(|name| !known(name)) {
-            Some(unknown) => {
-                bail!("“{unknown}” is none of {}, {}.", SCENARIOS.join(", "), contestant::NAMES.join(", "))
-            }
+        let names = || SCENARIOS.into_iter().chain(LONG).chain(contestant::NAMES);
+        match plan.only.iter().find(|only| !names().any(|name| name == *only)) {
+            Some(unknown) => bail!("“{unknown}” is none of {}.", names().collect::<Vec<_>>().join(", ")),
             None => Ok(plan),
         }
     }
 
-    /// Those of `names` that are asked for: all, if `only` names none of them.
-    fn chosen<const N: usize>(&self, names: [&'static str; N]) -> Vec<&'static str> {
-        let named: Vec<_> = names.into_iter().filter(|name| self.only.iter().any(|only| only == name)).collect();
-        if named.is_empty() { names.to_vec() } else { named }
+    /// Those of `names` that are asked for.
+    fn named<const N: usize>(&self, names: [&'static str; N]) -> Vec<&'static str> {
+        names.into_iter().filter(|name| self.only.iter().any(|only| only == name)).collect()
+    }
+
+    fn scenarios(&self) -> Vec<&'static str> {
+        let named = [self.named(SCENARIOS), self.named(LONG)].concat();
+        if named.is_empty() { SCENARIOS.to_vec() } else { named }
+    }
+
+    /// The long scenarios are about ours.
+    fn contestants(&self) -> Vec<&'static str> {
+        match self.named(contestant::NAMES) {
+            named if !named.is_empty() => named,
+            _ if self.named(LONG).is_empty() => contestant::NAMES.to_vec(),
+            _ => contestant::NAMES[..1].to_vec(),
+        }
     }
 
     /// A program that stays on this processor.
-    fn pinned(&self, processor: &str, program: PathBuf) -> std::process::Command {
+    fn pinned(&self, processor: &str, program: PathBuf) -> Command {
         let mut pinned = command("taskset");
         pinned.args(["-c", processor]);
         if self.realtime {
@@ -78,6 +95,19 @@ impl Plan {
         }
         pinned.arg(program);
         pinned
+    }
+
+    /// The generator, for a server on this port.
+    fn generator(&self, scenario: &str, port: u16) -> Command {
+        let scheme = if self.tls { "wss" } else { "ws" };
+        let mut load = self.pinned("1", generator());
+        load.args([scenario, "--server", &format!("{scheme}://127.0.0.1:{port}/"), "--sdp", &self.sdp]);
+        load.arg("--authority").arg(contestant::file("cert.pem"));
+        if let Some(seconds) = self.seconds.as_ref().filter(|_| !["saturation", "storm"].contains(&scenario)) {
+            load.args(["--seconds", seconds]);
+        }
+        load.args(&self.flags).stdin(Stdio::null()).stderr(Stdio::inherit());
+        load
     }
 }
 
@@ -97,10 +127,10 @@ pub(crate) fn bench(flags: &[String]) -> Result<()> {
     install::aquatic();
     run(command(generator()).arg("certificate").arg(&folder))?;
     let mut report = Map::new();
-    for name in plan.chosen(contestant::NAMES) {
+    for name in plan.contestants() {
         let Some(contestant) = Contestant::named(name, &plan)? else { continue };
         let mut measured = Map::new();
-        for scenario in plan.chosen(SCENARIOS) {
+        for scenario in plan.scenarios() {
             eprintln!("{name}: {scenario} …");
             let figures = measure(&plan, &contestant, scenario).unwrap_or_else(|error| {
                 eprintln!("xtask: {name}: {scenario}: {error:#}");
@@ -120,15 +150,25 @@ fn generator() -> PathBuf {
 }
 
 fn measure(plan: &Plan, contestant: &Contestant, scenario: &str) -> Result<Value> {
-    let server = contestant.start(plan)?;
-    let scheme = if plan.tls { "wss" } else { "ws" };
-    let mut load = plan.pinned("1", generator());
-    load.args([scenario, "--server", &format!("{scheme}://127.0.0.1:{}/", server.port), "--sdp", &plan.sdp]);
-    load.args(["--pid", &server.process.id().to_string(), "--authority"]).arg(target().join("load/cert.pem"));
-    if let Some(seconds) = plan.seconds.as_ref().filter(|_| scenario == "load") {
-        load.args(["--seconds", seconds]);
+    match scenario {
+        "hold" => hold::measure(plan, contestant),
+        // It starts the server itself, twice.
+        "storm" => {
+            let port = contestant::free_port()?;
+            let server = contestant.command(plan, port)?;
+            let mut storm = plan.generator(scenario, port);
+            figures(storm.arg("--").arg(server.get_program()).args(server.get_args()))
+        }
+        _ => {
+            let server = contestant.start(plan)?;
+            figures(plan.generator(scenario, server.port).args(["--pid", &server.process.id().to_string()]))
+        }
     }
-    let output = load.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
+}
+
+/// What the generator prints.
+fn figures(generator: &mut Command) -> Result<Value> {
+    let output = generator.output()?;
     if !output.status.success() {
         bail!("the generator failed ({}).", output.status);
     }

@@ -9,7 +9,7 @@ use swarmreel::time::Moment;
 use super::NodeId;
 use super::message::{self, Envelope, Message, Offers};
 use super::shard::ClusterShard;
-use crate::tracker::{Answer, ConnId, Request, Sdp, Spare};
+use crate::tracker::{Answer, ConnId, Network, Request, Sdp, Spare};
 
 /// Bytes of descriptions in one message: with all that stands around them it stays below the limit.
 const SDP_BYTES_MAX: usize = 60 << 10;
@@ -91,8 +91,9 @@ impl ClusterShard {
     }
 
     fn take_offers(&mut self, now: Moment, sender: NodeId, info_hash: InfoHash, offers: Offers) {
-        let Offers { offerer, complete, offers, .. } = offers;
-        let partners = self.shard.partners_elsewhere(&info_hash, &offerer, complete, offers.len());
+        let Offers { offerer, complete, network, offers } = offers;
+        let side = (Network(network), complete);
+        let partners = self.shard.partners_elsewhere(now, &info_hash, &offerer, side, offers.len());
         for ((offer_id, sdp), to) in offers.into_iter().zip(partners) {
             let Some(sdp) = Sdp::from_json(sdp) else { continue };
             let expires_at = now + self.tracker_limits.offer_life;

@@ -1,6 +1,6 @@
 //! The link to Redis: registry and backplane of a cluster (Redis 7 or Valkey, one server or a Redis Cluster).
 //!
-//! One task per process; it decides nothing about swarms. Leases are a sorted set, the registry two hashes a swarm, the
+//! One thread per process; it decides nothing about swarms. Leases are a sorted set, the registry two hashes a swarm, the
 //! backplane one sharded channel a node. Invariant: nothing is waited for longer than the limits say, and nothing
 //! queues without bound: what does not get through is told as such, or counted as lost.
 
@@ -8,10 +8,14 @@ mod address;
 mod script;
 mod session;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
+use redis::{ErrorKind, RedisResult};
+use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -26,12 +30,24 @@ use session::Session;
 pub struct ClusterOptions {
     /// Where Redis is.
     pub address: Address,
+    /// PEM certificates by which servers are known over TLS, if not those that the system trusts.
+    pub ca: Option<Vec<u8>>,
     /// What all names in Redis begin with, so that several deployments share one Redis: letters, digits and hyphens.
     pub prefix: String,
     /// What people call this node; it need not be unique.
     pub node_name: String,
     /// The cluster's numbers.
     pub limits: ClusterLimits,
+}
+
+impl ClusterOptions {
+    /// Whether they can be used at all; connects to nothing.
+    ///
+    /// # Errors
+    /// What is wrong, in a few words.
+    pub fn check(&self) -> Result<(), String> {
+        self.address.server(self.ca.as_deref()).map(drop).map_err(|error| error.to_string())
+    }
 }
 
 /// The link in numbers.
@@ -80,15 +96,44 @@ figures! {
     malformed: u64,
 }
 
-/// A task that holds the link; dropping this ends it.
+/// The link's thread; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Link {
-    outputs: mpsc::UnboundedSender<Output>,
+    sender: LinkSender,
+    /// Dropped to end the thread, which drops its own end when it is over.
+    stop: oneshot::Sender<()>,
+    stopped: oneshot::Receiver<()>,
+}
+
+/// Something to be done, and its share of the queue.
+#[derive(Debug)]
+struct Errand {
+    output: Output,
+    hold: Hold,
+}
+
+/// Bytes of a message that is not done with; freed when this is dropped, wherever that is.
+#[derive(Debug)]
+struct Hold {
+    stats: Arc<LinkStats>,
+    bytes: usize,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.stats.queued_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Unbounded as a channel: the shards bound their exchanges, and [`Hold`]s the bytes of the rest.
+type Queue = mpsc::UnboundedReceiver<Errand>;
+
+/// What the shards give their outputs to.
+#[derive(Clone, Debug)]
+pub struct LinkSender {
+    outputs: mpsc::UnboundedSender<Errand>,
     stats: Arc<LinkStats>,
     queue_bytes: usize,
-    /// Dropped to end the task; the task drops its end when it is over.
-    stop: Option<oneshot::Sender<()>>,
-    stopped: oneshot::Receiver<()>,
 }
 
 /// What the task and its sessions work with.
@@ -100,10 +145,14 @@ struct Shared<D> {
 }
 
 impl Link {
-    /// Starts the link's task on the current runtime. Whatever happens is given to `deliver`, which must not block.
-    pub fn start<D>(options: ClusterOptions, deliver: D) -> Self
+    /// Starts the link's thread. Whatever happens is given to `deliver`, which must not block, and is false where there
+    /// is no room for it.
+    ///
+    /// # Errors
+    /// The system refuses a thread, or an event loop for it.
+    pub fn start<D>(options: ClusterOptions, deliver: D) -> io::Result<Self>
     where
-        D: Fn(Input) + Send + Sync + 'static,
+        D: Fn(Input) -> bool + Send + Sync + 'static,
     {
         let (outputs, queue) = mpsc::unbounded_channel();
         let (stop, stopping) = oneshot::channel();
@@ -112,78 +161,121 @@ impl Link {
         let queue_bytes = options.limits.queue_bytes;
         let names = Names { prefix: options.prefix.clone() };
         let shared = Arc::new(Shared { options, names, stats: stats.clone(), deliver });
-        tokio::spawn(async move {
-            keep(shared, queue, stopping).await;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let work = move || {
+            runtime.block_on(keep(shared, queue, stopping));
             drop(over);
-        });
-        Self { outputs, stats, queue_bytes, stop: Some(stop), stopped }
+        };
+        thread::Builder::new().name("cluster".to_owned()).spawn(work)?;
+        Ok(Self { sender: LinkSender { outputs, stats, queue_bytes }, stop, stopped })
     }
 
+    /// What the shards give their outputs to.
+    pub fn sender(&self) -> &LinkSender {
+        &self.sender
+    }
+
+    /// Gives the lease back, if that takes no longer than the limits' patience, and ends.
+    pub async fn stop(self) {
+        drop(self.stop);
+        let _ = self.stopped.await;
+    }
+}
+
+impl LinkSender {
     /// The link in numbers.
-    pub fn stats(&self) -> &Arc<LinkStats> {
+    pub fn stats(&self) -> &LinkStats {
         &self.stats
     }
 
     /// Has something done. Messages beyond the queue's bytes are lost, and counted.
     pub fn send(&self, output: Output) {
-        if let Output::Publish { envelope, .. } = &output {
-            let queued = self.stats.queued_bytes.fetch_add(envelope.message.bytes(), Ordering::Relaxed);
-            if queued > self.queue_bytes {
-                self.stats.queued_bytes.fetch_sub(envelope.message.bytes(), Ordering::Relaxed);
-                self.stats.lost.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
+        let bytes = match &output {
+            Output::Publish { envelope, .. } => envelope.message.bytes(),
+            Output::Sync(_) | Output::Table => 0,
+        };
+        let stats = self.stats.clone();
+        if stats.queued_bytes.fetch_add(bytes, Ordering::Relaxed) > self.queue_bytes && bytes > 0 {
+            stats.lost.fetch_add(1, Ordering::Relaxed);
+            stats.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return;
         }
-        // The task ends only with this link.
-        let _ = self.outputs.send(output);
-    }
-
-    /// Gives the lease back, if that takes no longer than the limits' patience, and ends.
-    pub async fn stop(mut self) {
-        drop(self.stop.take());
-        let _ = (&mut self.stopped).await;
+        // What is said after the end interests nobody.
+        let _ = self.outputs.send(Errand { output, hold: Hold { stats, bytes } });
     }
 }
 
 /// Makes the link, again and again, until it is to stop.
-async fn keep<D>(
-    shared: Arc<Shared<D>>,
-    mut queue: mpsc::UnboundedReceiver<Output>,
-    mut stopping: oneshot::Receiver<()>,
-) where
-    D: Fn(Input) + Send + Sync + 'static,
+async fn keep<D>(shared: Arc<Shared<D>>, mut queue: Queue, mut stopping: oneshot::Receiver<()>)
+where
+    D: Fn(Input) -> bool + Send + Sync + 'static,
 {
     let limits = shared.options.limits.clone();
-    let mut retry = limits.retry_first;
-    let mut node = None;
+    let (mut retry, mut node, mut is_known) = (limits.retry_first, None, false);
     loop {
         let opening = timeout(limits.connect * 2, Session::open(shared.clone(), node));
-        tokio::select! {
+        let opened = tokio::select! {
             _ = &mut stopping => return,
-            opened = opening => if let Ok(Ok(mut session)) = opened {
-                retry = limits.retry_first;
-                node = Some(session.node());
-                shared.stats.up.store(true, Ordering::Relaxed);
-                shared.stats.connects.fetch_add(1, Ordering::Relaxed);
-                let stopped = session.serve(&mut queue, &mut stopping).await;
-                shared.stats.up.store(false, Ordering::Relaxed);
-                (shared.deliver)(Input::Down);
-                if stopped {
-                    return session.leave().await;
+            opened = opening => opened.unwrap_or_else(|_| Err((ErrorKind::Io, "too slow").into())),
+        };
+        let error = match opened {
+            Ok(session) => {
+                (retry, node, is_known) = (limits.retry_first, Some(session.node()), false);
+                match work(&shared, session, &mut queue, &mut stopping).await {
+                    Ok(()) => return,
+                    Err(error) => error,
                 }
             }
+            Err(error) => error,
+        };
+        if !is_known {
+            tracing::warn!(reason = error.category(), "the cluster cannot be reached: only our own peers meet");
+            is_known = true;
         }
-        let retry_at = Instant::now() + jittered(retry);
+        if pause(&shared, jittered(retry), &mut queue, &mut stopping).await {
+            return;
+        }
         retry = (retry * 2).min(limits.retry_max);
-        loop {
-            tokio::select! {
-                _ = &mut stopping => return,
-                () = sleep_until(retry_at) => break,
-                output = queue.recv() => match output {
-                    Some(output) => shared.lose(&output),
-                    None => return,
-                },
-            }
+    }
+}
+
+/// Works with a session until it breaks, or is to stop.
+async fn work<D>(
+    shared: &Shared<D>,
+    mut session: Session<D>,
+    queue: &mut Queue,
+    stopping: &mut oneshot::Receiver<()>,
+) -> RedisResult<()>
+where
+    D: Fn(Input) -> bool + Send + Sync + 'static,
+{
+    tracing::info!("the cluster is reached");
+    shared.stats.up.store(true, Ordering::Relaxed);
+    shared.stats.connects.fetch_add(1, Ordering::Relaxed);
+    let ended = session.serve(queue, stopping).await;
+    shared.stats.up.store(false, Ordering::Relaxed);
+    shared.deliver(Input::Down);
+    if ended.is_ok() {
+        session.leave().await;
+    }
+    ended
+}
+
+/// Waits before the next attempt; true if it is to stop. Who asks for something meanwhile has heard that the link is
+/// down.
+async fn pause<D>(shared: &Shared<D>, wait: Duration, queue: &mut Queue, stopping: &mut oneshot::Receiver<()>) -> bool {
+    let until = Instant::now() + wait;
+    loop {
+        tokio::select! {
+            _ = &mut *stopping => return true,
+            () = sleep_until(until) => return false,
+            errand = queue.recv() => match errand {
+                Some(Errand { output: Output::Publish { .. }, .. }) => {
+                    shared.stats.lost.fetch_add(1, Ordering::Relaxed);
+                }
+                Some(_) => {}
+                None => return true,
+            },
         }
     }
 }
@@ -199,11 +291,9 @@ fn random<const COUNT: usize>() -> [u8; COUNT] {
     bytes
 }
 
-impl<D: Fn(Input)> Shared<D> {
-    /// What is asked for while the link is down: who asked hears that it is.
-    fn lose(&self, output: &Output) {
-        if let Output::Publish { envelope, .. } = output {
-            self.stats.queued_bytes.fetch_sub(envelope.message.bytes(), Ordering::Relaxed);
+impl<D: Fn(Input) -> bool> Shared<D> {
+    fn deliver(&self, input: Input) {
+        if !(self.deliver)(input) {
             self.stats.lost.fetch_add(1, Ordering::Relaxed);
         }
     }

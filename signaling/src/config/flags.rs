@@ -87,6 +87,20 @@ pub(super) struct Flags {
     #[arg(long, value_name = "SECONDS", value_parser = value::turn_lifetime, default_value_t = 3600, help_heading = "NAT traversal")]
     pub(super) turn_ttl: u64,
 
+    /// The Redis or Valkey server by which several of these servers share their swarms, like redis://:password@host:6379;
+    /// rediss:// for TLS, redis-cluster://host,host for a Redis Cluster. A password is better in a variable or the file
+    #[arg(long, value_name = "URL", help_heading = "Cluster")]
+    pub(super) cluster: Option<String>,
+    /// Certificates by which that server is known, a PEM file [default: those that the system trusts]
+    #[arg(long, value_name = "FILE", help_heading = "Cluster")]
+    pub(super) cluster_ca: Option<PathBuf>,
+    /// What this deployment's names in Redis begin with
+    #[arg(long, value_name = "PREFIX", value_parser = value::name, default_value = "sr", help_heading = "Cluster")]
+    pub(super) cluster_prefix: String,
+    /// What this server is called in Redis, for people
+    #[arg(long, value_name = "NAME", value_parser = value::name, default_value = "node", help_heading = "Cluster")]
+    pub(super) node_name: String,
+
     /// The least that is logged: error, warn, info or debug. From info up no line names an address or a torrent
     #[arg(long, value_name = "LEVEL", value_parser = value::level, default_value = "info", help_heading = "Logging")]
     pub(super) log_level: tracing::Level,
@@ -123,6 +137,7 @@ Examples:
   swarmreel-signaling
   swarmreel-signaling --listen [::]:443 --tls-cert chain.pem --tls-key key.pem
   swarmreel-signaling --listen 127.0.0.1:8080 --trusted-proxy 127.0.0.1
+  swarmreel-signaling --cluster redis://10.0.0.5:6379 --node-name frankfurt-1
   swarmreel-signaling --config swarmreel.toml --check-config
 
 Every path is the tracker for a WebSocket. Pages: / the site, /stats, /stats.json,\n/health, /ready, /metrics, /scrape, /config.json.

@@ -143,6 +143,16 @@ mod tests {
     }
 
     #[test]
+    fn clusters() {
+        assert!(config("").options.cluster.is_none());
+        let line = "--cluster redis-cluster://:hush@a:1,b --cluster-prefix films --node-name a-1";
+        let options = config(line).options.cluster.expect("a cluster");
+        assert_eq!((options.prefix.as_str(), options.node_name.as_str()), ("films", "a-1"));
+        let shown = format!("{options:?}");
+        assert!(shown.contains("b:6379") && !shown.contains("hush"), "{shown}");
+    }
+
+    #[test]
     fn mistakes_are_one_sentence_that_names_them() {
         for (line, named) in [
             ("--port 80", "\"--port\""),
@@ -170,11 +180,16 @@ mod tests {
             ("--turn-url turn:a.example --turn-secret x --turn-secret-file y", "exclude each other"),
             ("--turn-url turn:a.example --turn-secret-file /nowhere/secret", "/nowhere/secret cannot be read: "),
             ("--turn-ttl 59", "--turn-ttl needs a number of seconds from 60 to 86400"),
+            ("--cluster http://:hush@a", "--cluster cannot be used: a Redis URL is like redis://"),
+            ("--cluster redis://a,b", "redis-cluster://host,host"),
+            ("--cluster rediss://a --cluster-ca /nowhere/ca.pem", "/nowhere/ca.pem cannot be read: "),
+            ("--cluster-prefix a:b", "--cluster-prefix needs up to 64 letters"),
             ("--ice-server turns:turn.example.org?transport=tcp", "\"turns:turn.example.org?transport=tcp\""),
             ("--config /nowhere/swarmreel.toml", "/nowhere/swarmreel.toml cannot be read: "),
         ] {
             let error = parsed(line).unwrap_err();
             assert!(error.contains(named) && error.ends_with('.') && !error.contains('\n'), "{line}: {error}");
+            assert!(!error.contains("hush"), "{error}");
         }
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! Invariant: options that only make sense together, or not together, are judged here.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use swarmreel_signaling::TrackerLimits;
+use swarmreel_signaling::cluster::ClusterLimits;
+use swarmreel_signaling::cluster::redis::ClusterOptions;
 use swarmreel_signaling::server::{AccessList, Ice, ListKind, Options, ServerLimits, Tls, Turn};
 
 use super::flags::Flags;
@@ -19,7 +22,7 @@ pub(super) fn config(flags: Flags) -> Result<Config, String> {
         (false, Some(address)) => StunPort::At(address),
         (false, None) => StunPort::AsTcp,
     };
-    let (tls, access, turn) = (tls(&flags)?, access(&flags)?, turn(&flags)?);
+    let (tls, access, turn, cluster) = (tls(&flags)?, access(&flags)?, turn(&flags)?, cluster(&flags)?);
     let (tracker, sockets) = limits(&flags);
     let ice = Ice { servers: flags.ice_server, stun: None, stun_url: flags.stun_url, turn };
     let options = Options {
@@ -32,6 +35,7 @@ pub(super) fn config(flags: Flags) -> Result<Config, String> {
         origins: flags.origin,
         trusted_proxies: flags.trusted_proxy,
         metrics_from: flags.metrics_from,
+        cluster,
         ..Options::default()
     };
     Ok(Config { listen: flags.listen, stun, log_level: flags.log_level, log_format: flags.log_format, options })
@@ -69,6 +73,19 @@ fn access(flags: &Flags) -> Result<Option<Arc<AccessList>>, String> {
     };
     let list = AccessList::load(kind, path.clone());
     Ok(Some(Arc::new(list.map_err(|error| format!("{error}."))?)))
+}
+
+/// The cluster. Its address may hold a password, so no sentence quotes it.
+fn cluster(flags: &Flags) -> Result<Option<ClusterOptions>, String> {
+    let Some(address) = &flags.cluster else { return Ok(None) };
+    let address = address.parse().map_err(|shape| format!("--cluster cannot be used: {shape}."))?;
+    let read =
+        |path: &PathBuf| std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}.", path.display()));
+    let ca = flags.cluster_ca.as_ref().map(read).transpose()?;
+    let (prefix, node_name) = (flags.cluster_prefix.clone(), flags.node_name.clone());
+    let options = ClusterOptions { address, ca, prefix, node_name, limits: ClusterLimits::default() };
+    options.check().map_err(|problem| format!("--cluster cannot be used: {problem}."))?;
+    Ok(Some(options))
 }
 
 /// The TURN servers with their secret: neither is of use without the other.

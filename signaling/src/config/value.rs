@@ -84,6 +84,13 @@ fn is_host(text: &str) -> bool {
     !text.is_empty() && !text.contains(['/', '?', '@']) && !text.contains(char::is_whitespace)
 }
 
+/// A name that stands in other names.
+pub(super) fn name(value: &str) -> Result<String, &'static str> {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let all = (1..=64).contains(&value.len()) && value.bytes().all(is_good);
+    all.then(|| value.to_owned()).ok_or("up to 64 letters, digits, hyphens, underscores and dots")
+}
+
 /// Where to listen.
 pub(super) fn socket_address(value: &str) -> Result<SocketAddr, &'static str> {
     value.parse().map_err(|_| "ADDRESS:PORT, like 0.0.0.0:3478 or [::]:3478")

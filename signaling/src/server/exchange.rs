@@ -20,6 +20,8 @@ use super::Shared;
 use super::client::{Client, Pulse};
 use super::counters::{Count, Counters};
 use super::limits::ServerLimits;
+use crate::cluster::registry::Input;
+use crate::cluster::{ClusterCounters, ClusterLimits, ClusterShard};
 use crate::{Asker, ConnId, Delivery, Desk, Output, Request, Scrape, Shard, ShardOutput, Stats};
 
 /// From one worker to another.
@@ -36,15 +38,15 @@ const PARCELS_MAX: usize = 1024;
 const SLOT_BITS: u32 = 24;
 const WORKER_SHIFT: u32 = 56;
 
-/// Workers that a [`ConnId`] can tell apart.
-pub(super) const WORKERS_MAX: usize = 256;
+/// Workers that a [`ConnId`] can tell apart. Its highest bit stays clear: other nodes' ids have it set.
+pub(super) const WORKERS_MAX: usize = 128;
 
 /// See the module.
 pub(super) struct Exchange {
     worker: usize,
     shared: Arc<Shared>,
     desk: Desk,
-    shard: Shard,
+    shard: ClusterShard,
     clients: Slab<Client>,
     opened: u32,
     /// By worker.
@@ -60,12 +62,15 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) fn new(worker: usize, shared: Arc<Shared>) -> Self {
         let count = shared.counters.len();
-        let mut seeds = [[0; 32]; 2];
+        let mut seeds = [[0; 32]; 3];
         seeds.iter_mut().for_each(|seed| getrandom::fill(seed).expect("the system has random bytes"));
+        let (limits, cluster) = (&shared.options.tracker, &shared.options.cluster);
+        let shard = Shard::new(limits.clone(), seeds[0], count);
+        let cluster = cluster.as_ref().map_or_else(ClusterLimits::default, |cluster| cluster.limits.clone());
         Self {
             worker,
-            desk: Desk::new(shared.options.tracker.clone()),
-            shard: Shard::new(shared.options.tracker.clone(), seeds[0], count),
+            desk: Desk::new(limits.clone()),
+            shard: ClusterShard::new(shard, limits.clone(), cluster, seeds[2]),
             clients: Slab::new(),
             opened: 0,
             outgoing: (0..count).map(|_| Vec::new()).collect(),
@@ -184,10 +189,30 @@ impl Exchange {
         self.tickets.retain(|_, asker| !asker.is_closed());
     }
 
+    /// Something happened in the cluster.
+    pub(super) fn input(&mut self, now: Moment, input: Input) {
+        self.shard.input(now, input);
+        self.settle(now);
+    }
+
+    /// Does what has become due in the cluster, where less than a second matters.
+    pub(super) fn wake_cluster(&mut self, now: Moment) {
+        if self.shard.wake_at().is_some_and(|at| at <= now) {
+            self.shard.wake(now);
+            self.settle(now);
+        }
+    }
+
+    /// This worker's part in the cluster.
+    #[allow(dead_code, reason = "the metrics take it up next")]
+    pub(super) fn cluster_counters(&self) -> ClusterCounters {
+        self.shard.counters()
+    }
+
     /// This worker's part of the statistics.
     pub(super) fn stats(&self) -> Stats {
         let mut stats = self.desk.stats();
-        stats.add_torrents(self.shard.torrents());
+        stats.add_torrents(self.shard.shard().torrents());
         stats
     }
 
@@ -266,7 +291,12 @@ impl Exchange {
             } else if let Some(output) = self.desk.poll() {
                 self.obey(now, output);
             } else {
-                return;
+                break;
+            }
+        }
+        while let Some(output) = self.shard.poll_output() {
+            if let Some(link) = &self.shared.link {
+                link.send(output);
             }
         }
     }

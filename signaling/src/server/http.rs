@@ -4,11 +4,11 @@
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::connection::Visitor;
-use super::site;
+use super::{origin, site};
 use crate::websocket::{self, Upgrade};
 
 pub(super) type Page = Response<Full<Bytes>>;
@@ -55,16 +55,28 @@ async fn plain(request: &Request<Incoming>, visitor: &Visitor) -> Page {
         return page;
     }
     match request.uri().path() {
-        "/health" => text(StatusCode::OK, "ok\n"),
-        "/stats.json" => json(visitor.worker.stats_json().await),
-        "/config.json" => match shared.ice.body(visitor.client(request.headers())) {
-            Some(body) => json(body),
-            None => later(StatusCode::TOO_MANY_REQUESTS, "This address asks too often.\n", "1"),
+        "/health" => match &shared.link {
+            Some(link) if !link.stats().up() => text(StatusCode::OK, "degraded: the cluster cannot be reached\n"),
+            _ => text(StatusCode::OK, "ok\n"),
         },
+        "/stats.json" => json(visitor.worker.stats_json().await),
+        "/config.json" => config(request.headers(), visitor),
         path => match site::find(shared.site, path) {
             Some(file) => site::respond(file, request.headers()),
             None => text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
         },
+    }
+}
+
+/// What our own pages may use; a browser names the origin of any other page (threat-model S16).
+fn config(headers: &HeaderMap, visitor: &Visitor) -> Page {
+    let shared = &visitor.worker.shared;
+    if headers.contains_key(header::ORIGIN) && !origin::is_allowed(headers, &shared.options.origins) {
+        return text(StatusCode::FORBIDDEN, "This is not for pages of that origin.\n");
+    }
+    match shared.ice.body(visitor.client(headers)) {
+        Some(body) => json(body),
+        None => later(StatusCode::TOO_MANY_REQUESTS, "This address asks too often.\n", "1"),
     }
 }
 

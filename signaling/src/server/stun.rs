@@ -16,6 +16,7 @@ use std::time::Duration;
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use swarmreel::time::Moment;
 use tokio::io::Interest;
+use tokio::task::consume_budget;
 use tokio::time::{Instant, sleep};
 
 use super::Stopped;
@@ -93,6 +94,8 @@ impl Stun {
         let mut buffer = vec![0; RECEIVED_MAX];
         loop {
             socket.readable().await?;
+            // In a flood there is always a packet: others on this thread have their turn all the same.
+            consume_budget().await;
             let mut meta = [RecvMeta::default()];
             let receive = || state.recv((&socket).into(), &mut [IoSliceMut::new(&mut buffer)], &mut meta);
             match socket.try_io(Interest::READABLE, receive) {

@@ -25,6 +25,7 @@ use super::counters::Count;
 use super::exchange::{Exchange, Parcel};
 use super::{Shared, Stop, Stopped};
 use crate::Stats;
+use crate::cluster::registry::Input;
 
 /// Letters that wait for a worker; the sender of more waits.
 const LETTERS_MAX: usize = 256;
@@ -32,6 +33,8 @@ const LETTERS_MAX: usize = 256;
 const BUFFER_BYTES: usize = 64 << 10;
 /// Walking all connections for the statistics is done at most this often.
 const STATS_AGE_MAX: Duration = Duration::from_secs(1);
+/// Nobody waits for other nodes for less than this.
+const CLUSTER_TICK: Duration = Duration::from_millis(50);
 /// A drain closes the connections in so many steps of so much time.
 const DRAIN_STEPS: usize = 100;
 const DRAIN_STEP: Duration = Duration::from_millis(10);
@@ -156,6 +159,7 @@ pub(super) fn run(
     shared: Arc<Shared>,
     index: usize,
     mailbox: mpsc::Receiver<Letter>,
+    cluster: mpsc::Receiver<Input>,
     stopped: Stopped,
 ) {
     let exchange = RefCell::new(Exchange::new(index, shared.clone()));
@@ -163,13 +167,16 @@ pub(super) fn run(
     let (live, stats) = (Cell::new(0), RefCell::default());
     let worker = Rc::new(Worker { shared, index, exchange, buffer, live, stats, stopped });
     let tasks = LocalSet::new();
-    runtime.block_on(tasks.run_until(work(worker, mailbox)));
+    runtime.block_on(tasks.run_until(work(worker, mailbox, cluster)));
 }
 
-async fn work(worker: Rc<Worker>, mut mailbox: mpsc::Receiver<Letter>) {
+async fn work(worker: Rc<Worker>, mut mailbox: mpsc::Receiver<Letter>, mut cluster: mpsc::Receiver<Input>) {
     let others = (0..worker.shared.mailboxes.len()).filter(|&to| to != worker.index);
     others.for_each(|to| drop(spawn_local(carry(worker.clone(), to))));
     spawn_local(tick(worker.clone()));
+    if worker.shared.link.is_some() {
+        spawn_local(tick_cluster(worker.clone()));
+    }
     let mut drained = pin!(async {
         worker.stopping().await;
         let _ = timeout(worker.shared.options.sockets.stop_grace, drain(&worker)).await;
@@ -178,6 +185,7 @@ async fn work(worker: Rc<Worker>, mut mailbox: mpsc::Receiver<Letter>) {
         tokio::select! {
             () = &mut drained => return,
             Some(letter) = mailbox.recv() => open(&worker, letter),
+            Some(input) = cluster.recv() => worker.exchange().input(worker.now(), input),
         }
     }
 }
@@ -214,6 +222,16 @@ async fn tick(worker: Rc<Worker>) {
         let mut exchange = worker.exchange();
         exchange.counters().set(Count::LagMicros, late.as_micros().try_into().unwrap_or(u64::MAX));
         exchange.tick(worker.now());
+    }
+}
+
+/// Looks at the clocks of what waits for other nodes.
+async fn tick_cluster(worker: Rc<Worker>) {
+    let mut ticks = interval(CLUSTER_TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        worker.exchange().wake_cluster(worker.now());
     }
 }
 

@@ -1,8 +1,7 @@
 //! What a desk remembers of one connection; all of it is freed with the connection.
 //!
-//! Invariant: at most one peer id per torrent.
+//! Invariant: at most one peer id per torrent; memberships are sorted by torrent.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use swarmreel::ids::{InfoHash, PeerId};
@@ -10,11 +9,13 @@ use swarmreel::time::Moment;
 
 use super::TrackerLimits;
 use super::allowance::Allowance;
+use super::tight;
 
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) address: IpAddr,
-    pub(super) memberships: BTreeMap<InfoHash, Membership>,
+    /// Nearly always one: a list takes a third of a map's room.
+    memberships: Vec<Membership>,
     pub(super) allowance: Allowance,
     pub(super) strikes: u32,
     /// The last announce or scrape, or the opening.
@@ -24,8 +25,9 @@ pub(super) struct Connection {
 }
 
 /// The connection's peer in one swarm.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Membership {
+    pub(super) info_hash: InfoHash,
     pub(super) peer_id: PeerId,
     pub(super) complete: bool,
     /// The last announce for this torrent.
@@ -36,7 +38,7 @@ impl Connection {
     pub(super) fn new(now: Moment, address: IpAddr, limits: &TrackerLimits) -> Self {
         Self {
             address: address.to_canonical(),
-            memberships: BTreeMap::new(),
+            memberships: Vec::new(),
             allowance: Allowance::new(now, limits),
             strikes: 0,
             heard_at: now,
@@ -46,32 +48,53 @@ impl Connection {
 
     /// When something here falls silent for too long, if nothing more is heard.
     pub(super) fn deadline(&self, limits: &TrackerLimits) -> Moment {
-        let oldest = self.memberships.values().map(|member| member.heard_at).min();
+        let oldest = self.memberships.iter().map(|member| member.heard_at).min();
         oldest.unwrap_or(self.heard_at) + limits.silence
+    }
+
+    pub(super) fn memberships(&self) -> &[Membership] {
+        &self.memberships
+    }
+
+    /// What it is in this torrent.
+    pub(super) fn member(&self, info_hash: &InfoHash) -> Option<&Membership> {
+        self.find(info_hash).ok().map(|index| &self.memberships[index])
     }
 
     /// Is it the peer of that name in this torrent?
     pub(super) fn is_member(&self, info_hash: &InfoHash, peer_id: &PeerId) -> bool {
-        self.memberships.get(info_hash).is_some_and(|member| member.peer_id == *peer_id)
+        self.member(info_hash).is_some_and(|member| member.peer_id == *peer_id)
     }
 
-    /// Forgets the peer of that name.
-    pub(super) fn forget(&mut self, info_hash: &InfoHash, peer_id: &PeerId) {
-        if self.is_member(info_hash, peer_id) {
-            self.memberships.remove(info_hash);
+    /// Notes what it is in a torrent.
+    pub(super) fn put(&mut self, member: Membership) {
+        match self.find(&member.info_hash) {
+            Ok(index) => self.memberships[index] = member,
+            Err(index) => tight::insert(&mut self.memberships, index, member),
         }
     }
 
+    /// Forgets its peer in this torrent.
+    pub(super) fn forget(&mut self, info_hash: &InfoHash) -> Option<Membership> {
+        let index = self.find(info_hash).ok()?;
+        Some(tight::remove(&mut self.memberships, index))
+    }
+
     /// Forgets and returns what has been silent too long.
-    pub(super) fn take_silent(&mut self, now: Moment, limits: &TrackerLimits) -> Vec<(InfoHash, Membership)> {
+    pub(super) fn take_silent(&mut self, now: Moment, limits: &TrackerLimits) -> Vec<Membership> {
         let gone = |member: &Membership| member.heard_at + limits.silence <= now;
-        let (silent, rest) = std::mem::take(&mut self.memberships).into_iter().partition(|(_, member)| gone(member));
-        self.memberships = rest;
-        BTreeMap::into_iter(silent).collect()
+        let silent = self.memberships.iter().copied().filter(gone).collect();
+        self.memberships.retain(|member| !gone(member));
+        silent
+    }
+
+    fn find(&self, info_hash: &InfoHash) -> Result<usize, usize> {
+        self.memberships.binary_search_by_key(info_hash, |member| member.info_hash)
     }
 
     pub(super) fn check(&self, limits: &TrackerLimits) {
         assert!(self.due <= self.deadline(limits), "silence is noticed in time");
         assert!(self.memberships.len() <= limits.torrents_per_connection, "torrents per connection are capped");
+        assert!(self.memberships.is_sorted_by(|a, b| a.info_hash < b.info_hash), "one peer id per torrent");
     }
 }

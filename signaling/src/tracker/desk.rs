@@ -3,19 +3,23 @@
 //! Invariant: a connection's memberships are what its client asked for and what the shards said since. Whatever the shards
 //! have bound to a connection that is gone, they are asked to let go.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 
 use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::time::Moment;
-use swarmreel::tracker::message::{self, Action, ClientMessage, Event};
+use swarmreel::tracker::message::{Action, Event};
 
+use super::access::Access;
 use super::allowance::Grant;
 use super::connection::{Connection, Membership};
+use super::counters::{Counters, Withheld};
 use super::delivery::Delivery;
+use super::incoming::Incoming;
+use super::keyed::Keyed;
 use super::refusal::Refusal;
 use super::reply;
-use super::request::{Announce, Answer, Asker, Leave, Network, Offer, Request, Scrape, Sdp};
+use super::request::{Announce, Answer, Asker, Leave, Network, Offer, Request, Scrape};
 use super::stats::Stats;
 use super::{ConnId, Output, TrackerLimits};
 
@@ -38,9 +42,11 @@ impl Refused {
 #[derive(Debug)]
 pub struct Desk {
     limits: TrackerLimits,
-    connections: BTreeMap<ConnId, Connection>,
+    access: Access,
+    connections: HashMap<ConnId, Box<Connection>, Keyed>,
     /// When to look at a connection; one entry each.
     deadlines: BTreeSet<(Moment, ConnId)>,
+    counters: Counters,
     requests: VecDeque<Request<'static>>,
     outputs: VecDeque<Output>,
 }
@@ -50,11 +56,19 @@ impl Desk {
     pub fn new(limits: TrackerLimits) -> Self {
         Self {
             limits,
-            connections: BTreeMap::new(),
+            access: Access::Open,
+            // Our own numbers need no secret.
+            connections: HashMap::with_hasher(Keyed::new([0; 16])),
             deadlines: BTreeSet::new(),
+            counters: Counters::default(),
             requests: VecDeque::new(),
             outputs: VecDeque::new(),
         }
+    }
+
+    /// From now on these torrents are served. A peer of another one is dropped at its next announce.
+    pub fn set_access(&mut self, access: Access) {
+        self.access = access;
     }
 
     /// A WebSocket opened.
@@ -64,7 +78,7 @@ impl Desk {
     pub fn opened(&mut self, now: Moment, conn: ConnId, address: IpAddr) {
         let connection = Connection::new(now, address, &self.limits);
         self.deadlines.insert((connection.due, conn));
-        let before = self.connections.insert(conn, connection);
+        let before = self.connections.insert(conn, Box::new(connection));
         assert!(before.is_none(), "a connection opens once");
     }
 
@@ -74,11 +88,10 @@ impl Desk {
         if !self.connections.contains_key(&conn) {
             return None;
         }
-        let outcome = match ClientMessage::parse(text) {
-            Ok(ClientMessage::Announce(announce)) => self.announce(now, conn, announce),
-            Ok(ClientMessage::Answer(answer)) => self.answer(now, conn, answer),
-            Ok(ClientMessage::Scrape(hashes)) => self.scrape(now, conn, hashes),
+        let outcome = match Incoming::parse(text) {
+            Ok(incoming) => self.incoming(now, conn, incoming),
             Err(error) => {
+                self.counters.malformed += 1;
                 let text = reply::failure(error.info_hash, error.action, &error.to_string());
                 self.fail(conn, text, true);
                 return None;
@@ -105,7 +118,7 @@ impl Desk {
             }
             Delivery::Left { peer, text } => {
                 if let Some(connection) = self.connections.get_mut(&peer.conn) {
-                    connection.forget(&peer.info_hash, &peer.peer_id);
+                    forget(connection, &peer.info_hash, &peer.peer_id);
                     self.send(peer.conn, text, false);
                 }
             }
@@ -145,11 +158,16 @@ impl Desk {
         self.requests.pop_front()
     }
 
+    /// What was done here.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
     /// The connections in numbers, without the torrents; walks over all of them.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         for connection in self.connections.values() {
-            let members = connection.memberships.values().map(|member| (&member.peer_id, member.complete));
+            let members = connection.memberships().iter().map(|member| (&member.peer_id, member.complete));
             stats.count(connection.address, members);
         }
         stats
@@ -158,10 +176,7 @@ impl Desk {
     /// Every peer that the shards should have of this desk's connections, when nothing is on its way.
     pub fn peers(&self) -> impl Iterator<Item = (Leave, bool)> {
         self.connections.iter().flat_map(|(conn, connection)| {
-            let peer = |(hash, member): (&InfoHash, &Membership)| {
-                (Leave { conn: *conn, info_hash: *hash, peer_id: member.peer_id }, member.complete)
-            };
-            connection.memberships.iter().map(peer)
+            connection.memberships().iter().map(|member| (leave(*conn, member), member.complete))
         })
     }
 
@@ -174,64 +189,94 @@ impl Desk {
         assert_eq!(self.deadlines.len(), self.connections.len(), "only connections have deadlines");
     }
 
-    fn announce<'t>(&mut self, now: Moment, conn: ConnId, announce: message::Announce) -> Result<Request<'t>, Refused> {
-        let message::Announce { info_hash, peer_id, event, .. } = announce;
-        let grant = self.charge(now, conn, Some(info_hash), Action::Announce)?;
-        let too_often = grant != Grant::Full;
-        let connection = self.connections.get_mut(&conn).expect(OPEN);
-        if connection.memberships.get(&info_hash).is_some_and(|member| member.peer_id != peer_id) {
-            return Err(Refused::announce(info_hash, Refusal::OtherPeerId));
+    fn incoming<'t>(&mut self, now: Moment, conn: ConnId, incoming: Incoming<'t>) -> Result<Request<'t>, Refused> {
+        match incoming {
+            Incoming::Scrape(hashes) => {
+                self.counters.scrapes += 1;
+                self.charge(now, conn, None, Action::Scrape)?;
+                Ok(Request::Scrape(Scrape::new(Asker::Conn(conn), hashes)))
+            }
+            Incoming::Answer { info_hash, peer_id, to_peer_id, offer_id, sdp } => {
+                self.counters.answers += 1;
+                self.may_answer(now, conn, info_hash, peer_id)?;
+                Ok(Request::Answer(Answer { conn, info_hash, peer_id, to_peer_id, offer_id, sdp }))
+            }
+            Incoming::Announce { info_hash, peer_id, event, left, numwant, mut offers } => {
+                self.counters.announces += 1;
+                self.counters.offers += offers.len() as u64;
+                let peer = Leave { conn, info_hash, peer_id };
+                let too_often = self.charge(now, conn, Some(info_hash), Action::Announce)? != Grant::Full;
+                if event == Some(Event::Stopped) {
+                    self.stop(peer)?;
+                    return Ok(Request::Stop { leave: peer, too_often });
+                }
+                let complete = self.join(now, peer, event, left)?;
+                self.thin_out(&mut offers, numwant, too_often);
+                let network = Network::from(self.connection(conn).address);
+                Ok(Request::Announce(Announce { conn, network, info_hash, peer_id, complete, offers, too_often }))
+            }
         }
-        if event == Some(Event::Stopped) {
-            connection.memberships.remove(&info_hash);
-            return Ok(Request::Stop { leave: Leave { conn, info_hash, peer_id }, too_often });
+    }
+
+    fn stop(&mut self, peer: Leave) -> Result<(), Refused> {
+        self.counters.stops += 1;
+        let connection = self.connection(peer.conn);
+        if connection.member(&peer.info_hash).is_some_and(|member| member.peer_id != peer.peer_id) {
+            return Err(Refused::announce(peer.info_hash, Refusal::OtherPeerId));
         }
-        let complete = self.join(now, conn, &announce)?;
-        let wanted = announce.numwant.map_or(usize::MAX, |wanted| wanted as usize);
-        let offers = announce.offers.into_iter().take(if too_often { 0 } else { wanted });
-        let offers = offers.map(|(offer_id, sdp)| Offer { offer_id, sdp: Sdp::escape(&sdp) }).collect();
-        let network = Network::from(self.connections[&conn].address);
-        Ok(Request::Announce(Announce { conn, network, info_hash, peer_id, complete, offers, too_often }))
+        connection.forget(&peer.info_hash);
+        Ok(())
     }
 
     /// Notes the peer as a member before the shard does, so that what comes meanwhile is measured against it. Whether it
     /// has all bytes.
-    fn join(&mut self, now: Moment, conn: ConnId, announce: &message::Announce) -> Result<bool, Refused> {
-        let &message::Announce { info_hash, peer_id, event, left, .. } = announce;
-        let memberships = &mut self.connection(conn).memberships;
-        let before = memberships.get(&info_hash);
+    fn join(&mut self, now: Moment, peer: Leave, event: Option<Event>, left: Option<u64>) -> Result<bool, Refused> {
+        let Leave { conn, info_hash, peer_id } = peer;
+        let served = self.access.serves(&info_hash);
+        let torrents_max = self.limits.torrents_per_connection;
+        let connection = self.connection(conn);
+        let before = connection.member(&info_hash).copied();
+        let refusal = match before {
+            _ if !served => Some(Refusal::NotServed),
+            Some(member) if member.peer_id != peer_id => Some(Refusal::OtherPeerId),
+            None if connection.memberships().len() >= torrents_max => Some(Refusal::TooManyTorrents),
+            _ => None,
+        };
+        if let Some(refusal) = refusal {
+            if !served && let Some(member) = connection.forget(&info_hash) {
+                self.requests.push_back(Request::Leave(leave(conn, &member)));
+            }
+            return Err(Refused::announce(info_hash, refusal));
+        }
         let complete = match left {
             _ if event == Some(Event::Completed) => true,
             Some(left) => left == 0,
             None => before.is_some_and(|member| member.complete),
         };
-        if before.is_none() && !self.has_room(conn) {
-            return Err(Refused::announce(info_hash, Refusal::TooManyTorrents));
-        }
-        self.connection(conn).memberships.insert(info_hash, Membership { peer_id, complete, heard_at: now });
+        connection.put(Membership { info_hash, peer_id, complete, heard_at: now });
         Ok(complete)
     }
 
-    fn has_room(&self, conn: ConnId) -> bool {
-        self.connections[&conn].memberships.len() < self.limits.torrents_per_connection
+    /// Leaves the offers that are wanted and allowed.
+    fn thin_out(&mut self, offers: &mut Vec<Offer<'_>>, numwant: Option<u32>, too_often: bool) {
+        let (most, cause) = match too_often {
+            true => (0, Withheld::TooOften),
+            false => (numwant.unwrap_or(u32::MAX) as usize, Withheld::Unwanted),
+        };
+        self.counters.withhold(offers.len().saturating_sub(most), cause);
+        offers.truncate(most);
     }
 
-    fn answer<'t>(&mut self, now: Moment, conn: ConnId, answer: message::Answer) -> Result<Request<'t>, Refused> {
-        let message::Answer { info_hash, peer_id, to_peer_id, offer_id, sdp, .. } = answer;
+    /// Only a peer of the torrent answers. Whether the offer was made to it is the shard's to know.
+    fn may_answer(&mut self, now: Moment, conn: ConnId, info_hash: InfoHash, peer_id: PeerId) -> Result<(), Refused> {
         let connection = self.connection(conn);
-        if !connection.is_member(&info_hash, &peer_id) {
-            let forged = connection.memberships.contains_key(&info_hash);
-            let refusal = if forged { Refusal::ForgedAnswer } else { Refusal::NoSuchOffer };
-            self.charge(now, conn, Some(info_hash), Action::Announce)?;
-            return Err(Refused::announce(info_hash, refusal));
+        if connection.is_member(&info_hash, &peer_id) {
+            return Ok(());
         }
-        let sdp = Sdp::escape(&sdp);
-        Ok(Request::Answer(Answer { conn, info_hash, peer_id, to_peer_id, offer_id, sdp }))
-    }
-
-    fn scrape<'t>(&mut self, now: Moment, conn: ConnId, hashes: Vec<InfoHash>) -> Result<Request<'t>, Refused> {
-        self.charge(now, conn, None, Action::Scrape)?;
-        Ok(Request::Scrape(Scrape::new(Asker::Conn(conn), hashes)))
+        let forged = connection.member(&info_hash).is_some();
+        self.charge(now, conn, Some(info_hash), Action::Announce)?;
+        let refusal = if forged { Refusal::ForgedAnswer } else { Refusal::NoSuchOffer };
+        Err(Refused::announce(info_hash, refusal))
     }
 
     /// Pays for a message out of the connection's allowance.
@@ -254,14 +299,15 @@ impl Desk {
     /// Follows a shard that has taken a peer in. False if that has to be undone.
     fn admitted(&mut self, now: Moment, peer: Leave, complete: bool) -> bool {
         let Leave { conn, info_hash, peer_id } = peer;
+        let torrents_max = self.limits.torrents_per_connection;
         let Some(connection) = self.connections.get_mut(&conn) else { return false };
-        if let Some(member) = connection.memberships.get(&info_hash) {
+        if let Some(member) = connection.member(&info_hash) {
             return member.peer_id == peer_id;
         }
         // Refused or left before, and taken in since.
-        let room = connection.memberships.len() < self.limits.torrents_per_connection;
+        let room = connection.memberships().len() < torrents_max;
         if room {
-            connection.memberships.insert(info_hash, Membership { peer_id, complete, heard_at: now });
+            connection.put(Membership { info_hash, peer_id, complete, heard_at: now });
         }
         room
     }
@@ -270,7 +316,7 @@ impl Desk {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         let mut refused = Refused::announce(info_hash, refusal);
         match refusal {
-            Refusal::PeerIdInUse => connection.forget(&info_hash, &peer_id),
+            Refusal::PeerIdInUse => forget(connection, &info_hash, &peer_id),
             // Mostly an honest answer that comes too late; a flood of them is paid for like announces.
             Refusal::NoSuchOffer => {
                 refused = self.charge(now, conn, Some(info_hash), Action::Announce).err().unwrap_or(refused);
@@ -282,6 +328,7 @@ impl Desk {
 
     fn refuse(&mut self, conn: ConnId, refused: &Refused) {
         let Refused { info_hash, action, refusal } = refused;
+        self.counters.refuse(*refusal);
         let text = reply::failure(*info_hash, Some(*action), refusal.text());
         self.fail(conn, text, refusal.is_strike());
     }
@@ -299,8 +346,8 @@ impl Desk {
     fn expire(&mut self, now: Moment, conn: ConnId) {
         let Desk { connections, limits, requests, .. } = self;
         let connection = connections.get_mut(&conn).expect("only connections have deadlines");
-        for (info_hash, member) in connection.take_silent(now, limits) {
-            requests.push_back(Request::Leave(Leave { conn, info_hash, peer_id: member.peer_id }));
+        for member in connection.take_silent(now, limits) {
+            requests.push_back(Request::Leave(leave(conn, &member)));
         }
         connection.due = connection.deadline(limits);
         self.deadlines.insert((connection.due, conn));
@@ -312,8 +359,11 @@ impl Desk {
     fn remove(&mut self, conn: ConnId) {
         let Some(connection) = self.connections.remove(&conn) else { return };
         self.deadlines.remove(&(connection.due, conn));
-        for (info_hash, member) in connection.memberships {
-            self.requests.push_back(Request::Leave(Leave { conn, info_hash, peer_id: member.peer_id }));
+        for member in connection.memberships() {
+            self.requests.push_back(Request::Leave(leave(conn, member)));
+        }
+        if self.connections.len() < self.connections.capacity() / 4 {
+            self.connections.shrink_to(2 * self.connections.len());
         }
     }
 
@@ -330,5 +380,16 @@ impl Desk {
 
     fn connection(&mut self, conn: ConnId) -> &mut Connection {
         self.connections.get_mut(&conn).expect(OPEN)
+    }
+}
+
+fn leave(conn: ConnId, member: &Membership) -> Leave {
+    Leave { conn, info_hash: member.info_hash, peer_id: member.peer_id }
+}
+
+/// Forgets the peer of that name.
+fn forget(connection: &mut Connection, info_hash: &InfoHash, peer_id: &PeerId) {
+    if connection.is_member(info_hash, peer_id) {
+        connection.forget(info_hash);
     }
 }

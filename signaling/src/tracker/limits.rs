@@ -13,6 +13,9 @@ pub struct TrackerLimits {
     pub offer_life: Duration,
     /// Unanswered offers of one peer at a time; others are not relayed.
     pub offers_outstanding: usize,
+    /// So long a connection that was refused a peer id in use has a claim to it: thrice what it takes to find out that the
+    /// one that has it is dead.
+    pub claim_life: Duration,
     /// Torrents of one connection at a time; an announce of one more is refused.
     pub torrents_per_connection: usize,
     /// Announces a second, lasting, whose offers are relayed.
@@ -33,6 +36,7 @@ impl Default for TrackerLimits {
             silence: Duration::from_secs(180),
             offer_life: Duration::from_secs(60),
             offers_outstanding: 64,
+            claim_life: Duration::from_secs(10),
             torrents_per_connection: 128,
             announces_per_second: 2,
             announce_burst: 10,

@@ -6,6 +6,8 @@
 /// Why a message has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// The torrent is not served here.
+    NotServed,
     /// The connection's allowance is used up, and its debt too.
     TooManyMessages,
     /// The connection is another peer in this torrent.
@@ -21,19 +23,44 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All of them, in the order of [`super::Counters::refused`].
+    pub const ALL: [Self; 7] = [
+        Self::NotServed,
+        Self::TooManyMessages,
+        Self::OtherPeerId,
+        Self::PeerIdInUse,
+        Self::TooManyTorrents,
+        Self::NoSuchOffer,
+        Self::ForgedAnswer,
+    ];
+
+    /// A name for metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NotServed => "not_served",
+            Self::TooManyMessages => "too_many_messages",
+            Self::OtherPeerId => "other_peer_id",
+            Self::PeerIdInUse => "peer_id_in_use",
+            Self::TooManyTorrents => "too_many_torrents",
+            Self::NoSuchOffer => "no_such_offer",
+            Self::ForgedAnswer => "forged_answer",
+        }
+    }
+
     /// What the sender is told.
     pub fn text(self) -> &'static str {
         match self {
-            Refusal::TooManyMessages => "too many messages",
-            Refusal::OtherPeerId => "this connection has another peer_id in this torrent",
-            Refusal::PeerIdInUse => "this peer_id is in use by another connection",
-            Refusal::TooManyTorrents => "too many torrents on this connection",
-            Refusal::NoSuchOffer | Refusal::ForgedAnswer => "this answers no offer that is open",
+            Self::NotServed => "this tracker does not serve this torrent",
+            Self::TooManyMessages => "too many messages",
+            Self::OtherPeerId => "this connection has another peer_id in this torrent",
+            Self::PeerIdInUse => "this peer_id is in use by another connection",
+            Self::TooManyTorrents => "too many torrents on this connection",
+            Self::NoSuchOffer | Self::ForgedAnswer => "this answers no offer that is open",
         }
     }
 
     /// Only a broken or hostile client does this.
     pub(super) fn is_strike(self) -> bool {
-        matches!(self, Refusal::TooManyMessages | Refusal::OtherPeerId | Refusal::ForgedAnswer)
+        matches!(self, Self::TooManyMessages | Self::OtherPeerId | Self::ForgedAnswer)
     }
 }

@@ -3,41 +3,13 @@
 //! Invariant: a request is about one torrent, so one shard has all that is needed to serve it; only a scrape travels
 //! from shard to shard.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 use swarmreel::ids::{InfoHash, OfferId, PeerId};
-use swarmreel::tracker::message::{SDP_BYTES_MAX, Tally};
+use swarmreel::tracker::message::Tally;
 
 use super::ConnId;
-
-/// A session description in the form in which it stands in JSON: between the quotes, escaped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sdp<'a>(Cow<'a, str>);
-
-impl<'a> Sdp<'a> {
-    /// Takes plain text and escapes it.
-    pub fn escape(text: &str) -> Sdp<'static> {
-        let quoted = serde_json::to_string(text).expect("a string is always JSON");
-        Sdp(Cow::Owned(quoted[1..quoted.len() - 1].to_owned()))
-    }
-
-    /// Takes text in that form; `None` if it is not, or says too much.
-    pub fn from_json(text: String) -> Option<Sdp<'static>> {
-        let plain: String = serde_json::from_str(&format!("\"{text}\"")).ok()?;
-        (plain.len() <= SDP_BYTES_MAX).then_some(Sdp(Cow::Owned(text)))
-    }
-
-    /// The text as it stands in JSON.
-    pub fn as_json(&self) -> &str {
-        &self.0
-    }
-
-    /// The same, tied to no message.
-    pub fn into_owned(self) -> Sdp<'static> {
-        Sdp(Cow::Owned(self.0.into_owned()))
-    }
-}
+use super::sdp::Sdp;
 
 /// What peers share who might be one person: an IPv4 address, or an IPv6 /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,18 +5,23 @@
 
 mod elsewhere;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher;
 
-use swarmreel::ids::{InfoHash, PeerId};
+use swarmreel::ids::{InfoHash, OfferId, PeerId};
 use swarmreel::rng::Rng;
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::Tally;
 
+use super::counters::{Counters, Withheld};
 use super::delivery::{Delivery, ShardOutput};
+use super::keyed::Keyed;
+use super::pairing::{self, Offerer, Round};
 use super::refusal::Refusal;
-use super::reply;
-use super::request::{Announce, Answer, Asker, Leave, Request, Scrape, shard_of};
-use super::swarm::Swarm;
+use super::reply::{self, Relay};
+use super::request::{Announce, Answer, Asker, Leave, Network, Request, Scrape, shard_of};
+use super::side::Slot;
+use super::swarm::{Claim, Peer, Swarm};
 use super::{ConnId, TrackerLimits};
 use elsewhere::Elsewhere;
 pub(crate) use elsewhere::Spare;
@@ -29,8 +34,11 @@ pub struct Shard {
     limits: TrackerLimits,
     /// How many shards share the torrents.
     count: usize,
-    rng: Rng,
-    swarms: BTreeMap<InfoHash, Swarm>,
+    keyed: Keyed,
+    /// Rounds of offers that were drawn.
+    rounds: u64,
+    swarms: HashMap<InfoHash, Box<Swarm>, Keyed>,
+    counters: Counters,
     outputs: VecDeque<ShardOutput>,
     elsewhere: Elsewhere,
 }
@@ -38,8 +46,11 @@ pub struct Shard {
 impl Shard {
     /// One of `count` shards, without swarms. The seed decides which peers meet.
     pub fn new(limits: TrackerLimits, seed: [u8; 32], count: usize) -> Self {
-        let (rng, elsewhere) = (Rng::new(seed), Elsewhere::default());
-        Self { limits, count, rng, swarms: BTreeMap::new(), outputs: VecDeque::new(), elsewhere }
+        let key = Rng::new(seed).bytes20();
+        let keyed = Keyed::new(std::array::from_fn(|at| key[at]));
+        let swarms = HashMap::with_hasher(keyed);
+        let (counters, elsewhere) = (Counters::default(), Elsewhere::default());
+        Self { limits, count, keyed, rounds: 0, swarms, counters, outputs: VecDeque::new(), elsewhere }
     }
 
     /// Serves a desk. The request is one for this shard.
@@ -47,8 +58,8 @@ impl Shard {
         match request {
             Request::Announce(announce) => self.announce(now, announce),
             Request::Answer(answer) => self.answer(now, &answer),
-            Request::Stop { leave, too_often } => self.stop(leave, too_often),
-            Request::Leave(leave) => self.leave(leave),
+            Request::Stop { leave, too_often } => self.stop(now, leave, too_often),
+            Request::Leave(leave) => self.leave(now, leave),
             Request::Scrape(scrape) => self.scrape(scrape),
         }
     }
@@ -70,11 +81,17 @@ impl Shard {
         Tally { complete, incomplete: here.incomplete.saturating_add(there.incomplete), downloaded: complete }
     }
 
+    /// What was done here.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
     /// Every peer, and whether it has all bytes.
     pub fn peers(&self) -> impl Iterator<Item = (Leave, bool)> {
         self.swarms.iter().flat_map(|(hash, swarm)| {
-            let peer = |(peer_id, conn, complete)| (Leave { conn, info_hash: *hash, peer_id }, complete);
-            swarm.peers().map(peer)
+            swarm
+                .peers()
+                .map(|(peer_id, peer)| (Leave { conn: peer.conn, info_hash: *hash, peer_id: *peer_id }, peer.complete))
         })
     }
 
@@ -85,48 +102,73 @@ impl Shard {
     }
 
     fn announce(&mut self, now: Moment, announce: Announce<'_>) {
-        let Announce { conn, info_hash, peer_id, complete, .. } = announce;
+        let Announce { conn, network, info_hash, peer_id, complete, .. } = announce;
         let peer = Leave { conn, info_hash, peer_id };
-        if !self.identify(peer) {
-            return;
+        let claim = Claim { conn, network, complete, expires_at: now + self.limits.claim_life };
+        if self.identify(now, peer, Some(claim)) {
+            let slot = self.admit(peer, network, complete, announce.too_often);
+            if !announce.offers.is_empty() {
+                self.relay_offers(now, slot, &announce);
+            }
         }
-        self.swarms.entry(info_hash).or_default().put(peer_id, conn, complete);
-        let text = self.response(&info_hash, announce.too_often);
-        self.deliver(Delivery::Admitted { peer, complete, text });
-        self.relay_offers(now, &announce);
     }
 
-    fn stop(&mut self, peer: Leave, too_often: bool) {
-        if self.identify(peer) {
-            self.leave(peer);
+    fn stop(&mut self, now: Moment, peer: Leave, too_often: bool) {
+        if self.identify(now, peer, None) {
+            self.leave(now, peer);
             let text = self.response(&peer.info_hash, too_often);
             self.deliver(Delivery::Left { peer, text });
         }
     }
 
-    /// Only the connection a peer id is bound to speaks for it (threat-model S9).
-    fn identify(&mut self, peer: Leave) -> bool {
+    /// Only the connection a peer id is bound to speaks for it (threat-model S9). Another one may claim it, in case that
+    /// connection is dead: many clients announce only once when they are back.
+    fn identify(&mut self, now: Moment, peer: Leave, claim: Option<Claim>) -> bool {
         let Leave { conn, info_hash, peer_id } = peer;
-        match self.connection_of(&info_hash, &peer_id) {
-            Some(owner) if owner != conn => {
-                self.deliver(Delivery::Probe { conn: owner });
-                self.deliver(Delivery::Refused { conn, info_hash, peer_id, refusal: Refusal::PeerIdInUse });
-                false
-            }
-            _ => true,
+        let Some(swarm) = self.swarms.get_mut(&info_hash) else { return true };
+        let Some(slot) = swarm.find(&peer_id) else { return true };
+        let owner = swarm.peer_mut(slot);
+        if owner.conn == conn {
+            return true;
+        }
+        owner.claimed(now, conn, claim);
+        let owner = owner.conn;
+        self.counters.probes += 1;
+        self.deliver(Delivery::Probe { conn: owner });
+        self.refuse(peer, Refusal::PeerIdInUse);
+        false
+    }
+
+    fn admit(&mut self, peer: Leave, network: Network, complete: bool, too_often: bool) -> Slot {
+        let Leave { conn, info_hash, peer_id } = peer;
+        let keyed = self.keyed;
+        let swarm = self.swarms.entry(info_hash).or_insert_with(|| Box::new(Swarm::new(keyed)));
+        let slot = swarm.put(peer_id, conn, network, complete);
+        let text = self.response(&info_hash, too_often);
+        self.deliver(Delivery::Admitted { peer, complete, text });
+        slot
+    }
+
+    fn leave(&mut self, now: Moment, peer: Leave) {
+        let Some(left) = self.remove(&peer) else { return };
+        if let Some(claim) = left.claim.filter(|claim| claim.expires_at > now) {
+            self.counters.claims += 1;
+            self.admit(Leave { conn: claim.conn, ..peer }, claim.network, claim.complete, false);
         }
     }
 
-    fn leave(&mut self, peer: Leave) {
-        let Leave { conn, info_hash, peer_id } = peer;
-        if self.connection_of(&info_hash, &peer_id) != Some(conn) {
-            return;
-        }
-        let swarm = self.swarms.get_mut(&info_hash).expect("a peer's swarm exists");
-        swarm.remove(&peer_id);
+    /// Removes the peer, and the swarm with its last.
+    fn remove(&mut self, peer: &Leave) -> Option<Peer> {
+        let swarm = self.swarms.get_mut(&peer.info_hash)?;
+        let slot = swarm.find(&peer.peer_id).filter(|slot| swarm.peer(*slot).conn == peer.conn)?;
+        let left = swarm.remove(slot);
         if swarm.is_empty() {
-            self.swarms.remove(&info_hash);
+            self.swarms.remove(&peer.info_hash);
+            if self.swarms.len() < self.swarms.capacity() / 4 {
+                self.swarms.shrink_to(2 * self.swarms.len());
+            }
         }
+        Some(left)
     }
 
     fn response(&self, info_hash: &InfoHash, too_often: bool) -> String {
@@ -134,33 +176,64 @@ impl Shard {
         reply::response(info_hash, self.tally(info_hash), self.limits.interval, warning)
     }
 
-    fn relay_offers(&mut self, now: Moment, announce: &Announce<'_>) {
-        let Announce { info_hash, peer_id, complete, offers, .. } = announce;
+    fn relay_offers(&mut self, now: Moment, slot: Slot, announce: &Announce<'_>) {
+        let Announce { network, info_hash, peer_id, complete, offers, .. } = announce;
+        let draws = self.draws();
         let swarm = self.swarms.get_mut(info_hash).expect("the announcer is in the swarm");
-        let count = offers.len().min(swarm.offers_room(peer_id, now, &self.limits));
+        let open = swarm.peer_mut(slot).offers.refresh(now);
+        let count = offers.len().min(self.limits.offers_outstanding.saturating_sub(open));
+        self.counters.withhold(offers.len() - count, Withheld::Outstanding);
+        let offerer = Offerer { slot: Some(slot), network: *network, complete: *complete };
         let share = self.elsewhere.share(info_hash, *complete, swarm.tally(), count);
-        let partners = swarm.partners(peer_id, count - share, &mut self.rng);
-        self.elsewhere.keep(announce, &offers[partners.len()..count]);
+        let Round { partners, spared } = pairing::pair(swarm, offerer, count - share, now, draws);
+        let rest = &offers[partners.len()..count];
+        if !self.elsewhere.keep(announce, rest) {
+            self.counters.withhold(rest.len(), if spared { Withheld::Share } else { Withheld::NoPartner });
+        }
+        self.counters.offers_relayed += partners.len() as u64;
+        swarm.peer_mut(slot).offers.reserve(partners.len());
+        let relay = Relay::of(info_hash, peer_id);
         for (offer, to) in offers.iter().zip(partners) {
-            swarm.offered(peer_id, offer.offer_id, to, now + self.limits.offer_life);
-            let text = reply::offer(info_hash, peer_id, &offer.offer_id, &offer.sdp);
+            let to = swarm.receives(to, now, *network);
+            swarm.peer_mut(slot).offers.push(offer.offer_id, to, now, self.limits.offer_life);
+            let text = relay.offer(&offer.offer_id, &offer.sdp);
             self.outputs.push_back(ShardOutput::Deliver(Delivery::Text { conn: to, text, droppable: true }));
         }
     }
 
+    /// Where a round of offers begins, on either side of a swarm.
+    fn draws(&mut self) -> [u64; 2] {
+        self.rounds += 1;
+        [0u8, 1].map(|side| self.keyed.hash_one((self.rounds, side)))
+    }
+
     fn answer(&mut self, now: Moment, answer: &Answer<'_>) {
-        let Answer { conn, info_hash, peer_id, to_peer_id, offer_id, sdp } = answer;
-        let swarm = self.swarms.get_mut(info_hash).filter(|swarm| swarm.connection_of(peer_id) == Some(*conn));
-        let offerer = swarm.and_then(|swarm| swarm.take_offer(to_peer_id, *offer_id, *conn, now));
-        self.deliver(match offerer {
-            Some(conn) => {
-                Delivery::Text { conn, text: reply::answer(info_hash, peer_id, offer_id, sdp), droppable: false }
-            }
-            None => {
-                let (info_hash, peer_id) = (*info_hash, *peer_id);
-                Delivery::Refused { conn: *conn, info_hash, peer_id, refusal: Refusal::NoSuchOffer }
-            }
-        });
+        let &Answer { conn, info_hash, peer_id, to_peer_id, offer_id, .. } = answer;
+        let offerer = match self.connection_of(&info_hash, &peer_id) {
+            Some(answerer) if answerer == conn => self.use_up(now, &info_hash, &to_peer_id, offer_id, conn),
+            _ => None,
+        };
+        let Some(offerer) = offerer else {
+            return self.refuse(Leave { conn, info_hash, peer_id }, Refusal::NoSuchOffer);
+        };
+        self.counters.answers_relayed += 1;
+        let text = Relay::of(&info_hash, &peer_id).answer(&offer_id, &answer.sdp);
+        self.deliver(Delivery::Text { conn: offerer, text, droppable: false });
+    }
+
+    /// Uses up the offer that this peer made to that connection. The peer's connection, if there was one.
+    fn use_up(
+        &mut self,
+        now: Moment,
+        info_hash: &InfoHash,
+        peer_id: &PeerId,
+        offer_id: OfferId,
+        by: ConnId,
+    ) -> Option<ConnId> {
+        let swarm = self.swarms.get_mut(info_hash)?;
+        let slot = swarm.find(peer_id)?;
+        let peer = swarm.peer_mut(slot);
+        peer.offers.take(offer_id, by, now).then_some(peer.conn)
     }
 
     /// Gives the counts that are known here. Who has no more to ask is answered.
@@ -181,9 +254,15 @@ impl Shard {
         });
     }
 
+    fn refuse(&mut self, peer: Leave, refusal: Refusal) {
+        let Leave { conn, info_hash, peer_id } = peer;
+        self.deliver(Delivery::Refused { conn, info_hash, peer_id, refusal });
+    }
+
     /// The connection that a peer id is bound to.
     pub(crate) fn connection_of(&self, info_hash: &InfoHash, peer_id: &PeerId) -> Option<ConnId> {
-        self.swarms.get(info_hash).and_then(|swarm| swarm.connection_of(peer_id))
+        let swarm = self.swarms.get(info_hash)?;
+        swarm.find(peer_id).map(|slot| swarm.peer(slot).conn)
     }
 
     pub(crate) fn deliver(&mut self, delivery: Delivery) {

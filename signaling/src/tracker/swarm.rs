@@ -1,50 +1,65 @@
 //! The peers of one torrent.
 //!
-//! Invariant: every peer stands in exactly one of the two lists, at the slot it remembers.
+//! Invariant: every peer stands on exactly one of the two sides, in its network, at the place it remembers.
 
-use std::collections::{BTreeMap, VecDeque};
-
-use swarmreel::ids::{OfferId, PeerId};
-use swarmreel::rng::Rng;
+use swarmreel::ids::PeerId;
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::Tally;
 
+use super::keyed::Keyed;
+use super::offers::OpenOffers;
+use super::received::Received;
+use super::request::Network;
+use super::side::{Side, Slot};
+use super::tight::{self, Table};
 use super::{ConnId, TrackerLimits};
 
-/// One torrent's peers, as lists for random choice and a map for finding.
-#[derive(Debug, Default)]
+/// One torrent's peers: a table for finding, and two sides for choosing.
+#[derive(Debug)]
 pub(super) struct Swarm {
-    peers: BTreeMap<PeerId, Peer>,
-    seeders: Vec<PeerId>,
-    leechers: Vec<PeerId>,
+    peers: Table<PeerId, Peer>,
+    seeders: Side,
+    leechers: Side,
+    /// How many there are on either side.
+    networks: u32,
 }
 
 #[derive(Debug)]
-struct Peer {
-    conn: ConnId,
-    complete: bool,
-    slot: usize,
-    /// Relayed and not answered yet, oldest first.
-    offers: VecDeque<Outstanding>,
+pub(super) struct Peer {
+    pub(super) conn: ConnId,
+    pub(super) network: Network,
+    pub(super) complete: bool,
+    place: u32,
+    pub(super) offers: OpenOffers,
+    pub(super) received: Received,
+    pub(super) claim: Option<Box<Claim>>,
 }
 
-/// An offer that a peer made.
-#[derive(Debug)]
-struct Outstanding {
-    offer_id: OfferId,
-    to: ConnId,
-    expires_at: Moment,
+/// Another connection wants to be this peer, and will be if this one turns out to be dead.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    pub(super) conn: ConnId,
+    pub(super) network: Network,
+    pub(super) complete: bool,
+    pub(super) expires_at: Moment,
+}
+
+impl Peer {
+    /// Another connection claims the name, or no longer. The latest claim counts, but one from where the peer itself is
+    /// makes way only for its like.
+    pub(super) fn claimed(&mut self, now: Moment, conn: ConnId, claim: Option<Claim>) {
+        let network = self.network;
+        let at_home = |claim: &Claim| claim.network == network;
+        let before = self.claim.take().filter(|before| before.expires_at > now && before.conn != conn);
+        let better = claim.filter(|claim| at_home(claim) || !before.as_deref().is_some_and(at_home));
+        self.claim = better.map(Box::new).or(before);
+    }
 }
 
 impl Swarm {
-    /// The connection a peer id is bound to.
-    pub(super) fn connection_of(&self, peer_id: &PeerId) -> Option<ConnId> {
-        self.peers.get(peer_id).map(|peer| peer.conn)
-    }
-
-    /// Whether the peer is here and has all bytes.
-    pub(super) fn is_complete(&self, peer_id: &PeerId) -> bool {
-        self.peers.get(peer_id).is_some_and(|peer| peer.complete)
+    pub(super) fn new(keyed: Keyed) -> Self {
+        let peers = Table::with_hasher(keyed);
+        Self { peers, seeders: Side::new(keyed), leechers: Side::new(keyed), networks: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -52,171 +67,143 @@ impl Swarm {
     }
 
     pub(super) fn tally(&self) -> Tally {
-        let count = |list: &[PeerId]| u32::try_from(list.len()).unwrap_or(u32::MAX);
-        let complete = count(&self.seeders);
-        Tally { complete, incomplete: count(&self.leechers), downloaded: complete }
+        let complete = self.seeders.len();
+        Tally { complete, incomplete: self.leechers.len(), downloaded: complete }
     }
 
-    /// Every peer: its name, its connection, and whether it has all bytes.
-    pub(super) fn peers(&self) -> impl Iterator<Item = (PeerId, ConnId, bool)> {
-        self.peers.iter().map(|(id, peer)| (*id, peer.conn, peer.complete))
+    /// Where a peer is. Slots hold until a peer is removed.
+    pub(super) fn find(&self, peer_id: &PeerId) -> Option<Slot> {
+        self.peers.get_index_of(peer_id).map(|slot| slot as Slot)
+    }
+
+    pub(super) fn peer(&self, slot: Slot) -> &Peer {
+        &self.peers[slot as usize]
+    }
+
+    pub(super) fn peer_mut(&mut self, slot: Slot) -> &mut Peer {
+        &mut self.peers[slot as usize]
+    }
+
+    /// The peer there is given an offer of this network. Its connection.
+    pub(super) fn receives(&mut self, slot: Slot, now: Moment, network: Network) -> ConnId {
+        let peer = self.peer_mut(slot);
+        peer.received.note(now, network);
+        peer.conn
+    }
+
+    /// Every peer and its name.
+    pub(super) fn peers(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
+        self.peers.iter()
+    }
+
+    /// Those who have all bytes, or those who do not.
+    pub(super) fn side(&self, complete: bool) -> &Side {
+        if complete { &self.seeders } else { &self.leechers }
+    }
+
+    /// How many networks have a peer here.
+    pub(super) fn networks(&self) -> usize {
+        self.networks as usize
+    }
+
+    /// How many peers of a network are here.
+    pub(super) fn len_of(&self, network: Network) -> usize {
+        self.seeders.len_of(network) + self.leechers.len_of(network)
     }
 
     /// Adds the peer, or updates what is known of it.
-    pub(super) fn put(&mut self, peer_id: PeerId, conn: ConnId, complete: bool) {
-        let offers = self.take(&peer_id).map(|peer| peer.offers).unwrap_or_default();
-        let list = self.list(complete);
-        let slot = list.len();
-        list.push(peer_id);
-        self.peers.insert(peer_id, Peer { conn, complete, slot, offers });
+    pub(super) fn put(&mut self, peer_id: PeerId, conn: ConnId, network: Network, complete: bool) -> Slot {
+        let slot = match self.find(&peer_id) {
+            Some(slot) => {
+                let peer = self.peer_mut(slot);
+                if (peer.network, peer.complete) == (network, complete) {
+                    return slot;
+                }
+                self.unlist(slot);
+                slot as usize
+            }
+            None => {
+                let (offers, received) = (OpenOffers::default(), Received::default());
+                let peer = Peer { conn, network, complete, place: 0, offers, received, claim: None };
+                tight::reserve(&mut self.peers);
+                self.peers.insert_full(peer_id, peer).0
+            }
+        };
+        let peer = &mut self.peers[slot];
+        (peer.network, peer.complete) = (network, complete);
+        self.list(slot as Slot);
+        slot as Slot
     }
 
-    pub(super) fn remove(&mut self, peer_id: &PeerId) {
-        drop(self.take(peer_id));
-    }
-
-    /// How many more offers of this peer may be relayed now.
-    pub(super) fn offers_room(&mut self, peer_id: &PeerId, now: Moment, limits: &TrackerLimits) -> usize {
-        let Some(peer) = self.peers.get_mut(peer_id) else { return 0 };
-        peer.offers.retain(|offer| offer.expires_at > now);
-        limits.offers_outstanding.saturating_sub(peer.offers.len())
-    }
-
-    /// An offer of this peer was relayed.
-    pub(super) fn offered(&mut self, peer_id: &PeerId, offer_id: OfferId, to: ConnId, expires_at: Moment) {
-        if let Some(peer) = self.peers.get_mut(peer_id) {
-            peer.offers.push_back(Outstanding { offer_id, to, expires_at });
+    pub(super) fn remove(&mut self, slot: Slot) -> Peer {
+        self.unlist(slot);
+        let (_, peer) = self.peers.swap_remove_index(slot as usize).expect("a slot has a peer");
+        if let Some(&Peer { network, complete, place, .. }) = self.peers.get_index(slot as usize).map(|(_, peer)| peer)
+        {
+            self.side_mut(complete).moved(network, place, slot);
         }
+        tight::shrink(&mut self.peers);
+        peer
     }
 
-    /// Uses up the offer that this peer made to `by`, and returns the peer's connection; `None` if there is none that
-    /// can still be answered.
-    pub(super) fn take_offer(
-        &mut self,
-        peer_id: &PeerId,
-        offer_id: OfferId,
-        by: ConnId,
-        now: Moment,
-    ) -> Option<ConnId> {
-        let peer = self.peers.get_mut(peer_id)?;
-        let open = |offer: &Outstanding| (offer.offer_id, offer.to) == (offer_id, by) && offer.expires_at > now;
-        let index = peer.offers.iter().position(open)?;
-        peer.offers.remove(index);
-        Some(peer.conn)
+    fn list(&mut self, slot: Slot) {
+        let &Peer { network, complete, .. } = self.peer(slot);
+        self.networks += u32::from(self.len_of(network) == 0);
+        self.peer_mut(slot).place = self.side_mut(complete).insert(network, slot);
     }
 
-    fn take(&mut self, peer_id: &PeerId) -> Option<Peer> {
-        let peer = self.peers.remove(peer_id)?;
-        let list = self.list(peer.complete);
-        list.swap_remove(peer.slot);
-        if let Some(moved) = list.get(peer.slot).copied() {
-            self.peers.get_mut(&moved).expect("a listed peer is in the map").slot = peer.slot;
+    fn unlist(&mut self, slot: Slot) {
+        let &Peer { network, complete, place, .. } = self.peer(slot);
+        if let Some(moved) = self.side_mut(complete).remove(network, place) {
+            self.peer_mut(moved).place = place;
         }
-        Some(peer)
+        self.networks -= u32::from(self.len_of(network) == 0);
     }
 
-    fn list(&mut self, complete: bool) -> &mut Vec<PeerId> {
+    fn side_mut(&mut self, complete: bool) -> &mut Side {
         if complete { &mut self.seeders } else { &mut self.leechers }
     }
 
-    /// Whom to pair `peer_id` with: up to `count` other peers, none twice. A seeder gets leechers, as two seeders have
-    /// nothing to trade; a leecher gets a seeder first, then leechers and seeders in turn while there are both.
-    pub(super) fn partners(&self, peer_id: &PeerId, count: usize, rng: &mut Rng) -> Vec<ConnId> {
-        self.partners_for(peer_id, self.is_complete(peer_id), count, rng)
-    }
-
-    /// The same for a peer that need not be here.
-    pub(super) fn partners_for(&self, peer_id: &PeerId, complete: bool, count: usize, rng: &mut Rng) -> Vec<ConnId> {
-        let seeders: &[PeerId] = if complete { &[] } else { &self.seeders };
-        let mut others = |list| around(list, rng).filter(|other| *other != peer_id);
-        let mut lists = [others(seeders), others(&self.leechers)];
-        let mut partners = Vec::new();
-        while partners.len() < count {
-            let turn = partners.len() % 2;
-            let Some(partner) = lists[turn].next().or_else(|| lists[1 - turn].next()) else { break };
-            partners.extend(self.connection_of(partner));
-        }
-        partners
-    }
-
-    /// Panics if the lists and the map disagree.
+    /// Panics if the sides and the table disagree.
     pub(super) fn check(&self, limits: &TrackerLimits) {
-        assert_eq!(self.peers.len(), self.seeders.len() + self.leechers.len(), "every peer is in one list");
-        for (id, peer) in &self.peers {
-            let list = if peer.complete { &self.seeders } else { &self.leechers };
-            assert_eq!(list.get(peer.slot), Some(id), "a peer is at its slot");
-            assert!(peer.offers.len() <= limits.offers_outstanding, "outstanding offers are capped");
-            assert!(peer.offers.iter().is_sorted_by_key(|offer| offer.expires_at), "offers are in order of age");
+        self.seeders.check();
+        self.leechers.check();
+        assert_eq!(self.peers.len() as u32, self.seeders.len() + self.leechers.len(), "every peer is on one side");
+        for (slot, peer) in self.peers.values().enumerate() {
+            let at = self.side(peer.complete).at(peer.network, peer.place);
+            assert_eq!(at, Some(slot as Slot), "a peer is at its place");
+            peer.offers.check(limits.offers_outstanding);
         }
+        let networks: std::collections::BTreeSet<_> = self.peers.values().map(|peer| peer.network).collect();
+        assert_eq!(networks.len(), self.networks(), "networks are counted once");
     }
-}
-
-/// All of the list, beginning anywhere.
-fn around<'a>(list: &'a [PeerId], rng: &mut Rng) -> impl Iterator<Item = &'a PeerId> + use<'a> {
-    let start = usize::try_from(rng.below(list.len() as u64)).expect("below a usize");
-    list[start..].iter().chain(&list[..start])
 }
 
 #[cfg(test)]
 mod tests {
+    use swarmreel::rng::Rng;
+
     use super::*;
 
-    /// A swarm of seeders 1, 2, … and leechers 101, 102, …, each on the connection of its number.
-    fn swarm(seeders: u8, leechers: u8) -> Swarm {
-        let mut swarm = Swarm::default();
-        for (first, count, complete) in [(1, seeders, true), (101, leechers, false)] {
-            for number in first..first + count {
-                swarm.put(PeerId([number; 20]), ConnId(number.into()), complete);
-            }
-        }
-        swarm
-    }
-
-    fn partners(swarm: &Swarm, of: u8, count: usize, seed: u8) -> Vec<u64> {
-        let partners = swarm.partners(&PeerId([of; 20]), count, &mut Rng::new([seed; 32]));
-        partners.into_iter().map(|conn| conn.0).collect()
-    }
-
     #[test]
-    fn seeders_meet_leechers_only() {
-        for seed in 0..20 {
-            let found = partners(&swarm(5, 3), 1, 10, seed);
-            assert_eq!(found.len(), 3);
-            assert!(found.iter().all(|&conn| conn > 100), "{found:?}");
-        }
-        assert!(partners(&swarm(5, 0), 1, 10, 0).is_empty());
-    }
-
-    #[test]
-    fn a_leecher_meets_a_seeder_first_and_nobody_twice() {
-        for seed in 0..20 {
-            let found = partners(&swarm(1, 9), 101, 3, seed);
-            assert_eq!((found.len(), found[0]), (3, 1));
-            let mut all = partners(&swarm(4, 4), 101, 10, seed);
-            assert_eq!(all.iter().take(6).filter(|&&conn| conn < 100).count(), 3, "in turn: {all:?}");
-            all.sort_unstable();
-            assert_eq!(all, [1, 2, 3, 4, 102, 103, 104]);
-        }
-    }
-
-    #[test]
-    fn every_partner_gets_a_turn() {
-        let found: std::collections::BTreeSet<_> =
-            (0..60).flat_map(|seed| partners(&swarm(0, 6), 101, 1, seed)).collect();
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), [102, 103, 104, 105, 106]);
-    }
-
-    #[test]
-    fn lists_follow_arrivals_changes_and_departures() {
-        let mut swarm = swarm(3, 3);
+    fn sides_follow_arrivals_changes_and_departures() {
+        let mut swarm = Swarm::new(Keyed::new([1; 16]));
         let mut rng = Rng::new([1; 32]);
-        for step in 0..2000 {
-            let peer_id = PeerId([rng.below(9) as u8; 20]);
-            match rng.below(3) {
-                0 => swarm.remove(&peer_id),
-                complete => swarm.put(peer_id, ConnId(step), complete == 1),
+        for step in 0..5000 {
+            let peer_id = PeerId([rng.below(40) as u8; 20]);
+            match (rng.below(3), swarm.find(&peer_id)) {
+                (0, Some(slot)) => drop(swarm.remove(slot)),
+                (kind, _) => {
+                    let slot = swarm.put(peer_id, ConnId(step), Network(rng.below(6)), kind == 1);
+                    assert_eq!(swarm.find(&peer_id), Some(slot));
+                }
             }
             swarm.check(&TrackerLimits::default());
         }
+        while !swarm.is_empty() {
+            swarm.remove(0);
+            swarm.check(&TrackerLimits::default());
+        }
+        assert_eq!((swarm.peers.capacity(), swarm.networks), (0, 0), "nothing is kept");
     }
 }

@@ -13,6 +13,8 @@ use swarmreel_signaling::{ConnId, Output, Tracker, TrackerLimits};
 use crate::script::{World, fit};
 
 const START: Moment = Moment(1_000_000);
+/// After a probe, for a connection to answer.
+const PONG: Duration = Duration::from_secs(3);
 
 pub(crate) struct Pure {
     tracker: Tracker,
@@ -20,6 +22,8 @@ pub(crate) struct Pure {
     clients: BTreeMap<String, ConnId>,
     inboxes: BTreeMap<ConnId, VecDeque<Value>>,
     closed: BTreeMap<ConnId, u16>,
+    /// They answer no ping, and since when one waits for that.
+    gone: BTreeMap<ConnId, Option<Moment>>,
 }
 
 impl Pure {
@@ -30,6 +34,7 @@ impl Pure {
             clients: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             closed: BTreeMap::new(),
+            gone: BTreeMap::new(),
         }
     }
 
@@ -37,11 +42,25 @@ impl Pure {
         self.inboxes.entry(self.clients[client]).or_default()
     }
 
+    /// Closes the connections that did not answer a ping in time.
+    fn bury(&mut self) {
+        let dead = |pinged: Option<Moment>| pinged.is_some_and(|pinged| pinged + PONG <= self.now);
+        let conns: Vec<_> = self.gone.iter().filter(|(_, pinged)| dead(**pinged)).map(|(conn, _)| *conn).collect();
+        for conn in conns {
+            self.gone.remove(&conn);
+            self.tracker.closed(self.now, conn);
+        }
+    }
+
     fn drain(&mut self) {
         while let Some(output) = self.tracker.poll() {
             match output {
                 Output::Send { conn, text, .. } => self.inboxes.entry(conn).or_default().push_back(fit(&text)),
-                Output::Probe { .. } => {} // everybody here lives
+                Output::Probe { conn } => {
+                    if let Some(pinged) = self.gone.get_mut(&conn) {
+                        pinged.get_or_insert(self.now);
+                    }
+                }
                 Output::Close { conn, code, .. } => assert_eq!(self.closed.insert(conn, code), None),
             }
         }
@@ -63,6 +82,10 @@ impl World for Pure {
         self.drain();
     }
 
+    async fn lose(&mut self, client: &str) {
+        assert_eq!(self.gone.insert(self.clients[client], None), None, "a client goes once");
+    }
+
     async fn send(&mut self, client: &str, text: String) {
         self.tracker.message(self.now, self.clients[client], &text);
         self.drain();
@@ -70,6 +93,7 @@ impl World for Pure {
 
     async fn pass_to(&mut self, seconds: u64) {
         self.now = START + Duration::from_secs(seconds);
+        self.bury();
         self.tracker.wake(self.now);
         self.drain();
     }

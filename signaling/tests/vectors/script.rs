@@ -10,6 +10,8 @@ const DOCUMENT: &str = include_str!("../../../docs/PROTOCOL.md");
 pub(crate) trait World {
     async fn open(&mut self, client: &str);
     async fn close(&mut self, client: &str);
+    /// The client's machine loses its network.
+    async fn lose(&mut self, client: &str);
     async fn send(&mut self, client: &str, text: String);
     /// Lets the clock run to this many seconds since the beginning.
     async fn pass_to(&mut self, seconds: u64);
@@ -58,6 +60,8 @@ async fn take(step: &Value, world: &mut impl World, scrape: &str, place: &str) {
         world.open(client).await;
     } else if let Some(client) = text(step, "close") {
         world.close(client).await;
+    } else if let Some(client) = text(step, "gone") {
+        world.lose(client).await;
     } else if let Some(client) = text(step, "from") {
         for _ in 0..times {
             world.send(client, sent(step)).await;

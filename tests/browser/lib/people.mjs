@@ -156,7 +156,13 @@ async function moveIn(name, { browser, home }) {
   return new Person(name, browser, await context.newPage(), home, () => context.close());
 }
 
-/** @typedef {{ args?: string[], width?: number, height?: number }} Launch `args`: flags for Chromium */
+/**
+ * @typedef {object} Launch
+ * @property {string[]} [args] flags for Chromium
+ * @property {string[]} [inside] what runs a command where Chromium is to run, like `ip netns exec home`
+ * @property {number} [width]
+ * @property {number} [height]
+ */
 
 /** @param {Kind} kind @param {Launch} options */
 async function launch(kind, options) {
@@ -164,7 +170,8 @@ async function launch(kind, options) {
   const viewport = { width: options.width ?? 1000, height: options.height ?? 760 };
   const browser = await puppeteer.launch({
     browser: kind === "chromium" ? "chrome" : "firefox",
-    executablePath: executable(kind),
+    executablePath: options.inside ? await entrance(home, options.inside, executable(kind)) : executable(kind),
+    pipe: options.inside !== undefined, // From outside no port of theirs can be reached.
     headless: true,
     userDataDir: join(home, "profile"),
     args: kind === "chromium" ? [...CHROMIUM_ARGS, ...(options.args ?? [])] : [],
@@ -183,6 +190,13 @@ async function launch(kind, options) {
     await rm(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   };
   return { browser, home, discard };
+}
+
+/** A program that starts another somewhere else. @param {string} home @param {string[]} inside @param {string} program */
+async function entrance(home, inside, program) {
+  const path = join(home, "browser");
+  await writeFile(path, `#!/bin/sh\nexec ${[...inside, program].join(" ")} "$@"\n`, { mode: 0o700 });
+  return path;
 }
 
 /** @param {Page} page @param {string} folder */

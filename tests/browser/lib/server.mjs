@@ -54,11 +54,12 @@ export class SwarmreelServer {
 
 /**
  * Starts our server and waits until it says where it is.
- * @param {{ args?: string[] }} [options] more flags for it
+ * @param {{ args?: string[], inside?: string[] }} [options] more flags for it; what runs a command where it is to run
  * @returns {Promise<SwarmreelServer>}
  */
-export async function startSwarmreel({ args = [] } = {}) {
-  const child = spawn(binary(), ["--listen", "127.0.0.1:0", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+export async function startSwarmreel({ args = [], inside = [] } = {}) {
+  const [program, ...words] = [...inside, binary(), "--listen", "127.0.0.1:0", ...args];
+  const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"] });
   const takeBack = atExit(() => child.kill("SIGKILL"));
   const exited = once(child, "exit").catch(() => {});
   const stop = async () => {
@@ -96,7 +97,9 @@ function announcedPort(child) {
 
 /**
  * Starts the WebSocket tracker of the `bittorrent-tracker` package.
- * @returns {Promise<{ tracker: string, heard: string[], close(): Promise<void> }>} `heard`: every message of its clients
+ * @returns {Promise<{ tracker: string, heard: string[], arrivals: number[], restart(seconds: number): void,
+ *   close(): Promise<void> }>} `heard`: every message of its clients; `arrivals`: when they connected; `restart` sends
+ *   all away for so long, as a server does that restarts
  */
 export async function startTracker() {
   const server = new Server({ http: false, udp: false, ws: true, stats: false });
@@ -105,15 +108,23 @@ export async function startTracker() {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   /** @type {string[]} */
   const heard = [];
+  /** @type {number[]} */
+  const arrivals = [];
+  /** The package keeps no list of them. @type {Set<any>} */
+  const sockets = new Set();
   server.ws.on("connection", (/** @type {import("node:events").EventEmitter} */ socket) => {
+    arrivals.push(performance.now());
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
     socket.on("message", (data) => heard.push(String(data)));
   });
   const { port } = server.ws.address();
-  return { tracker: `ws://localhost:${port}/`, heard, close: () => closeTracker(server) };
-}
-
-/** @param {any} server the package has no types */
-async function closeTracker(server) {
-  for (const socket of server.ws.clients ?? []) socket.terminate();
-  await new Promise((resolve) => server.close(resolve));
+  const restart = (/** @type {number} */ seconds) => {
+    for (const socket of sockets) socket.close(1012, `retry in ${seconds} s`);
+  };
+  const close = async () => {
+    for (const socket of sockets) socket.terminate();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  return { tracker: `ws://localhost:${port}/`, heard, arrivals, restart, close };
 }

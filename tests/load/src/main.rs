@@ -40,7 +40,7 @@ enum Command {
     Hold(scenario::Hold),
     Storm(scenario::Storm),
     Soak(scenario::Soak),
-    /// Writes a certificate for loopback: cert.pem, key.pem, cert.der, key.der
+    /// Writes a certificate for loopback: cert.pem and key.pem
     Certificate {
         /// The folder to write into
         folder: PathBuf,

@@ -64,8 +64,7 @@ fn tls(host: &str, authority: Option<&Path>) -> Result<Tls> {
     Ok(Tls { config, name: ServerName::try_from(name.to_owned())? })
 }
 
-/// Writes a certificate of its own for loopback, and its key, in the forms that trackers ask for: `cert.pem` and
-/// `key.pem`, `cert.der` and `key.der`.
+/// Writes a certificate of its own for loopback, and its key: `cert.pem` and `key.pem`.
 ///
 /// # Errors
 /// A folder that can't be written to.
@@ -75,8 +74,6 @@ pub fn write_certificate(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     std::fs::write(folder.join("cert.pem"), made.cert.pem())?;
     std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem())?;
-    std::fs::write(folder.join("cert.der"), made.cert.der())?;
-    std::fs::write(folder.join("key.der"), made.signing_key.serialize_der())?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -43,12 +43,18 @@ impl Contestant {
         Ok(program.is_file().then_some(Self { program, arguments }))
     }
 
+    /// How it is started on this port.
+    pub(crate) fn command(&self, plan: &Plan, port: u16) -> Result<Command> {
+        let mut command = plan.pinned("0", self.program.clone());
+        command.args((self.arguments)(port, plan.tls)?);
+        Ok(command)
+    }
+
     /// Starts it on a free port of loopback, and waits until it listens.
     pub(crate) fn start(&self, plan: &Plan) -> Result<Server> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut command = plan.pinned("0", self.program.clone());
-        command.args((self.arguments)(port, plan.tls)?).stdin(Stdio::null()).stdout(Stdio::null());
-        let mut server = Server { process: command.spawn().context("the server can't be started")?, port };
+        let port = free_port()?;
+        let process = self.command(plan, port)?.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        let mut server = Server { process: process.context("the server can't be started")?, port };
         let started = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if let Some(status) = server.process.try_wait()? {
@@ -72,7 +78,13 @@ impl Drop for Server {
     }
 }
 
-fn file(name: &str) -> String {
+/// Of loopback; not all servers take port 0 and say what they got.
+pub(crate) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// What the comparison writes.
+pub(crate) fn file(name: &str) -> String {
     target().join("load").join(name).display().to_string()
 }
 
@@ -98,8 +110,8 @@ fn aquatic(port: u16, tls: bool) -> Result<Vec<String>> {
     let settings = format!(
         "socket_workers = 1\nswarm_workers = 1\n[network]\naddress = \"127.0.0.1:{port}\"\n\
          websocket_max_frame_size = 65536\nenable_tls = {tls}\ntls_certificate_path = {:?}\ntls_private_key_path = {:?}\n",
-        file("cert.der"),
-        file("key.der"),
+        file("cert.pem"),
+        file("key.pem"),
     );
     std::fs::write(target().join("load/aquatic.toml"), settings)?;
     Ok(vec!["--config-file".to_owned(), file("aquatic.toml")])

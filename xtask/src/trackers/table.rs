@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
+use super::contestant::NAMES;
+
 /// Name and place of each figure.
 const ROWS: [(&str, &str); 23] = [
     ("announces/s", "/load/traffic/announces_per_second"),
@@ -31,15 +33,16 @@ const ROWS: [(&str, &str); 23] = [
     ("saturation: the generator's limit", "/saturation/generator_was_bottleneck"),
 ];
 
-/// One line a figure, one column a server; figures that nobody has are left out.
+/// One line a figure, one column a server, ours first; figures that nobody has are left out.
 pub(super) fn render(report: &Map<String, Value>) -> String {
     let mut text = format!("{:37}", "");
-    for name in report.keys() {
+    let servers: Vec<_> = NAMES.into_iter().filter_map(|name| Some((name, report.get(name)?))).collect();
+    for (name, _) in &servers {
         _ = write!(text, "{name:>20}");
     }
     text.push('\n');
     for (name, place) in ROWS {
-        let cells: Vec<_> = report.values().map(|server| server.pointer(place)).collect();
+        let cells: Vec<_> = servers.iter().map(|(_, server)| server.pointer(place)).collect();
         if cells.iter().all(Option::is_none) {
             continue;
         }
@@ -55,7 +58,8 @@ pub(super) fn render(report: &Map<String, Value>) -> String {
 fn shown(value: &Value) -> String {
     match value.as_f64() {
         Some(number) if number.fract() != 0.0 => format!("{number:.2}"),
-        _ => value.to_string(),
+        Some(number) => format!("{number}"),
+        None => value.to_string(),
     }
 }
 
@@ -67,12 +71,13 @@ mod tests {
     #[test]
     fn figures_stand_side_by_side() {
         let load = |rate: f64| json!({ "load": { "traffic": { "announces_per_second": rate }, "completion": 0.987 } });
-        let report = Map::from_iter([("a".to_owned(), load(800.0)), ("b".to_owned(), json!({ "load": "failed" }))]);
+        let report =
+            Map::from_iter([(NAMES[1].to_owned(), json!({ "load": "failed" })), (NAMES[0].to_owned(), load(800.0))]);
         let text = render(&report);
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(
             lines,
-            [vec!["a", "b"], vec!["announces/s", "800.0", "–"], vec!["announces", "responded", "to", "0.99", "–"]]
+            [NAMES[..2].to_vec(), vec!["announces/s", "800", "–"], vec!["announces", "responded", "to", "0.99", "–"]]
         );
     }
 }

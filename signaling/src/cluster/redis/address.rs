@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use redis::cluster::ClusterClientBuilder;
-use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisResult};
+use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisResult, TlsCertificates};
 
 /// One Redis or Valkey server, or a Redis Cluster by some of its servers.
 ///
@@ -25,12 +25,22 @@ pub(super) enum Server {
 }
 
 impl Address {
-    pub(super) fn server(&self) -> RedisResult<Server> {
+    /// With the certificates by which servers are known, if not those that the system trusts.
+    pub(super) fn server(&self, ca: Option<&[u8]>) -> RedisResult<Server> {
+        let certificates = ca.map(|pem| TlsCertificates { client_tls: None, root_cert: Some(pem.to_vec()) });
         if self.cluster {
-            let builder = ClusterClientBuilder::new(self.servers.clone());
-            return Ok(Server::Cluster(Box::new(builder.use_protocol(ProtocolVersion::RESP3))));
+            let builder = ClusterClientBuilder::new(self.servers.clone()).use_protocol(ProtocolVersion::RESP3);
+            return Ok(Server::Cluster(Box::new(match certificates {
+                Some(certificates) => builder.certs(certificates),
+                None => builder,
+            })));
         }
-        Client::open(self.servers[0].clone()).map(|client| Server::Single(Box::new(client)))
+        let server = self.servers[0].clone();
+        let client = match certificates {
+            Some(certificates) => Client::build_with_tls(server, certificates),
+            None => Client::open(server),
+        };
+        client.map(|client| Server::Single(Box::new(client)))
     }
 }
 
@@ -81,11 +91,11 @@ mod tests {
             ("redis://:secret@10.0.0.1:7000/3", r#"["10.0.0.1:7000"]"#),
             ("rediss://user:secret@redis.example", r#"["redis.example:6379"]"#),
             ("redis-cluster://u:secret@a:1,b:2,c", r#"["a:1", "b:2", "c:6379"]"#),
-            ("rediss-cluster://[::1]:7000", r#"["[::1]:7000"]"#),
+            ("rediss-cluster://[::1]:7000", r#"["::1:7000"]"#),
         ] {
             let address = text.parse::<Address>().unwrap();
             assert_eq!(format!("{address:?}"), shown);
-            assert!(address.server().is_ok());
+            assert!(address.server(None).is_ok());
         }
     }
 

@@ -21,7 +21,7 @@ use super::super::NodeId;
 use super::super::message::Envelope;
 use super::super::registry::{Input, Output, Sync};
 use super::address::Server;
-use super::{Shared, random, script};
+use super::{Errand, Hold, Queue, Shared, random, script};
 
 /// What a node says to itself.
 const ECHO: &[u8] = b"echo";
@@ -37,7 +37,7 @@ pub(super) struct Session<D> {
     heard_at: Instant,
 }
 
-impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
+impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
     /// Connects, subscribes, and takes a lease: under the former id if that still has one.
     pub(super) async fn open(shared: Arc<Shared<D>>, former: Option<NodeId>) -> RedisResult<Self> {
         let (sender, pushes) = mpsc::channel(shared.options.limits.inbox_messages);
@@ -62,7 +62,7 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
         let channel = session.shared.names.channel(session.node);
         session.connection.subscribe(&channel).await?;
         let live = session.beat(kept.is_none()).await?.ok_or((ErrorKind::Io, "the lease ended"))?;
-        (session.shared.deliver)(Input::Up { node: session.node, live });
+        session.shared.deliver(Input::Up { node: session.node, live });
         Ok(session)
     }
 
@@ -71,38 +71,31 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
         self.node
     }
 
-    /// Works until the link breaks, or is to stop: then it gives true.
-    pub(super) async fn serve(
-        &mut self,
-        queue: &mut mpsc::UnboundedReceiver<Output>,
-        stopping: &mut oneshot::Receiver<()>,
-    ) -> bool {
+    /// Works until the link breaks, or is to stop.
+    pub(super) async fn serve(&mut self, queue: &mut Queue, stopping: &mut oneshot::Receiver<()>) -> RedisResult<()> {
         let limits = self.shared.options.limits.clone();
         let mut tick = interval(limits.heartbeat);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tick.reset();
         self.echo();
         loop {
-            let done = tokio::select! {
-                _ = &mut *stopping => return true,
-                Some(push) = self.pushes.recv() => self.pushed(push),
-                Some(done) = self.errands.join_next() => done.unwrap_or(Ok(())),
+            tokio::select! {
+                _ = &mut *stopping => return Ok(()),
+                Some(push) = self.pushes.recv() => self.pushed(push)?,
+                Some(done) = self.errands.join_next() => done.unwrap_or(Ok(()))?,
                 _ = tick.tick() => {
                     self.echo();
                     if self.heard_at.elapsed() > limits.lease {
-                        return false;
+                        return Err((ErrorKind::Io, "nothing is heard on the own channel").into());
                     }
-                    self.heartbeat().await
+                    self.heartbeat().await?;
                 }
-                output = queue.recv() => match output {
-                    Some(Output::Table) => self.heartbeat().await,
-                    Some(Output::Sync(sync)) => { self.sync(sync); Ok(()) }
-                    Some(Output::Publish { to, envelope }) => { self.publish(to, envelope); Ok(()) }
-                    None => return true,
+                errand = queue.recv() => match errand {
+                    Some(Errand { output: Output::Table, .. }) => self.heartbeat().await?,
+                    Some(Errand { output: Output::Sync(sync), .. }) => self.sync(sync),
+                    Some(Errand { output: Output::Publish { to, envelope }, hold }) => self.publish(to, envelope, hold),
+                    None => return Ok(()),
                 },
-            };
-            if done.is_err() {
-                return false;
             }
         }
     }
@@ -119,7 +112,7 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
     /// dead, and it has to begin anew.
     async fn heartbeat(&mut self) -> RedisResult<()> {
         let live = self.beat(false).await?.ok_or((ErrorKind::Io, "the lease ended"))?;
-        (self.shared.deliver)(Input::Nodes(live));
+        self.shared.deliver(Input::Nodes(live));
         Ok(())
     }
 
@@ -147,22 +140,22 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
             shared.stats.syncs.fetch_add(1, Ordering::Relaxed);
             match within(limits.patience, done).await {
                 Ok(synced) => {
-                    (shared.deliver)(Input::Synced(synced));
+                    shared.deliver(Input::Synced(synced));
                     Ok(())
                 }
                 Err(error) => {
                     shared.stats.syncs_failed.fetch_add(1, Ordering::Relaxed);
-                    (shared.deliver)(Input::Unsynced(sync.info_hash));
+                    shared.deliver(Input::Unsynced(sync.info_hash));
                     if error.is_unrecoverable_error() { Err(error) } else { Ok(()) }
                 }
             }
         });
     }
 
-    fn publish(&mut self, to: NodeId, envelope: Envelope) {
+    fn publish(&mut self, to: NodeId, envelope: Envelope, hold: Hold) {
         let (shared, connection) = (self.shared.clone(), self.connection.clone());
         self.errands.spawn(async move {
-            let bytes = envelope.message.bytes();
+            let _hold = hold;
             let channel = shared.names.channel(to);
             let taken = match envelope.encode() {
                 Some(message) => within(shared.options.limits.patience, say(connection, &channel, &message)).await,
@@ -170,7 +163,6 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
             };
             let count = if matches!(taken, Ok(1..)) { &shared.stats.published } else { &shared.stats.lost };
             count.fetch_add(1, Ordering::Relaxed);
-            shared.stats.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
             match taken {
                 Err(error) if error.is_unrecoverable_error() => Err(error),
                 _ => Ok(()),
@@ -194,7 +186,7 @@ impl<D: Fn(Input) + Send + std::marker::Sync + 'static> Session<D> {
             (PushKind::SMessage, [_, Value::BulkString(message)]) => match Envelope::decode(message) {
                 Ok(envelope) => {
                     stats.received.fetch_add(1, Ordering::Relaxed);
-                    (self.shared.deliver)(Input::Received(envelope));
+                    self.shared.deliver(Input::Received(envelope));
                 }
                 Err(_) => {
                     stats.malformed.fetch_add(1, Ordering::Relaxed);
@@ -232,7 +224,7 @@ impl Connection {
         push: impl Fn(PushInfo) -> Result<(), E> + Send + std::marker::Sync + 'static,
     ) -> RedisResult<Self> {
         let limits = &shared.options.limits;
-        Ok(match shared.options.address.server()? {
+        Ok(match shared.options.address.server(shared.options.ca.as_deref())? {
             Server::Single(client) => {
                 let config = AsyncConnectionConfig::new()
                     .set_connection_timeout(Some(limits.connect))

@@ -9,10 +9,12 @@ use swarmreel::ids::{InfoHash, OfferId, PeerId};
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::Tally;
 
+use super::super::ConnId;
 use super::super::delivery::{Delivery, ShardOutput};
-use super::super::request::{Announce, Answer, Leave, Network, Offer, Request, Scrape, Sdp, shard_of};
-use super::super::swarm::Swarm;
-use super::super::{ConnId, reply};
+use super::super::pairing::{self, Offerer};
+use super::super::reply::Relay;
+use super::super::request::{Announce, Answer, Leave, Network, Offer, Request, Scrape, shard_of};
+use super::super::sdp::Sdp;
 use super::Shard;
 
 /// Offers that found no partner here.
@@ -47,15 +49,16 @@ impl Elsewhere {
         usize::from(offers > 0 && !complete && here.complete == 0 && is_reason)
     }
 
-    /// Keeps the offers that found nobody here, if there is anybody elsewhere.
-    pub(super) fn keep(&mut self, announce: &Announce<'_>, rest: &[Offer<'_>]) {
+    /// Keeps the offers that found nobody here, if there is anybody elsewhere, and says whether it did.
+    pub(super) fn keep(&mut self, announce: &Announce<'_>, rest: &[Offer<'_>]) -> bool {
         let Announce { conn, network, info_hash, peer_id, complete, .. } = *announce;
         if rest.is_empty() || !self.tallies.contains_key(&info_hash) {
-            return;
+            return false;
         }
         let offers = rest.iter().map(|offer| Offer { offer_id: offer.offer_id, sdp: offer.sdp.clone().into_owned() });
         let peer = Leave { conn, info_hash, peer_id };
         self.spares.push_back(Spare { peer, complete, network, offers: offers.collect() });
+        true
     }
 }
 
@@ -71,7 +74,7 @@ impl Shard {
 
     /// The counts of this node alone.
     pub(crate) fn tally_here(&self, info_hash: &InfoHash) -> Tally {
-        self.swarms.get(info_hash).map(Swarm::tally).unwrap_or_default()
+        self.swarms.get(info_hash).map(|swarm| swarm.tally()).unwrap_or_default()
     }
 
     /// The next offers for other nodes; to be called until `None` after every request.
@@ -81,20 +84,19 @@ impl Shard {
 
     /// An offer of a peer of ours goes to another node, which stands here as a receiver like any connection.
     pub(crate) fn offered_elsewhere(&mut self, now: Moment, peer: &Leave, offer_id: OfferId, to: ConnId) {
-        let expires_at = now + self.limits.offer_life;
-        if let Some(swarm) = self.swarms.get_mut(&peer.info_hash) {
-            swarm.offered(&peer.peer_id, offer_id, to, expires_at);
+        let Some(swarm) = self.swarms.get_mut(&peer.info_hash) else { return };
+        if let Some(slot) = swarm.find(&peer.peer_id) {
+            let offers = &mut swarm.peer_mut(slot).offers;
+            offers.reserve(1);
+            offers.push(offer_id, to, now, self.limits.offer_life);
         }
     }
 
     /// An answer from elsewhere, as if from a connection here; false if it answers no offer that is open.
     pub(crate) fn answer_elsewhere(&mut self, now: Moment, answer: &Answer<'_>) -> bool {
-        let Answer { conn, info_hash, peer_id, to_peer_id, offer_id, sdp } = answer;
-        let swarm = self.swarms.get_mut(info_hash);
-        let Some(offerer) = swarm.and_then(|swarm| swarm.take_offer(to_peer_id, *offer_id, *conn, now)) else {
-            return false;
-        };
-        let text = reply::answer(info_hash, peer_id, offer_id, sdp);
+        let &Answer { conn, info_hash, peer_id, to_peer_id, offer_id, .. } = answer;
+        let Some(offerer) = self.use_up(now, &info_hash, &to_peer_id, offer_id, conn) else { return false };
+        let text = Relay::of(&info_hash, &peer_id).answer(&offer_id, &answer.sdp);
         self.deliver(Delivery::Text { conn: offerer, text, droppable: false });
         true
     }
@@ -102,13 +104,17 @@ impl Shard {
     /// Whom offers from elsewhere go to: none twice, and chosen as for a peer of our own.
     pub(crate) fn partners_elsewhere(
         &mut self,
+        now: Moment,
         info_hash: &InfoHash,
         offerer: &PeerId,
-        complete: bool,
+        (network, complete): (Network, bool),
         count: usize,
     ) -> Vec<ConnId> {
-        let Some(swarm) = self.swarms.get(info_hash) else { return Vec::new() };
-        swarm.partners_for(offerer, complete, count, &mut self.rng)
+        let draws = self.draws();
+        let Some(swarm) = self.swarms.get_mut(info_hash) else { return Vec::new() };
+        let offerer = Offerer { slot: swarm.find(offerer), network, complete };
+        let partners = pairing::pair(swarm, offerer, count, now, draws).partners;
+        partners.into_iter().map(|slot| swarm.receives(slot, now, network)).collect()
     }
 
     /// Gives an offer from elsewhere to a peer of ours.
@@ -120,7 +126,7 @@ impl Shard {
         offer_id: &OfferId,
         sdp: &Sdp<'_>,
     ) {
-        let text = reply::offer(info_hash, offerer, offer_id, sdp);
+        let text = Relay::of(info_hash, offerer).offer(offer_id, sdp);
         self.outputs.push_back(ShardOutput::Deliver(Delivery::Text { conn: to, text, droppable: true }));
     }
 
@@ -133,9 +139,8 @@ impl Shard {
     pub(crate) fn evict(&mut self, info_hash: &InfoHash, peer_id: &PeerId) -> Option<Announce<'static>> {
         let (info_hash, peer_id) = (*info_hash, *peer_id);
         let conn = self.connection_of(&info_hash, &peer_id)?;
-        let complete = self.swarms.get(&info_hash).is_some_and(|swarm| swarm.is_complete(&peer_id));
-        self.leave(Leave { conn, info_hash, peer_id });
-        let (network, offers) = (Network(0), Vec::new());
+        let left = self.remove(&Leave { conn, info_hash, peer_id })?;
+        let (network, complete, offers) = (left.network, left.complete, Vec::new());
         Some(Announce { conn, network, info_hash, peer_id, complete, offers, too_often: false })
     }
 

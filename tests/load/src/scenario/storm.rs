@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpStream;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -47,7 +47,9 @@ struct Server(Child);
 impl Server {
     fn start(command: &[String]) -> Result<Self> {
         let (program, arguments) = command.split_first().context("a command is needed after --")?;
-        Ok(Self(Command::new(program).args(arguments).spawn().with_context(|| format!("{program} can't be started"))?))
+        // Standard output is the report's.
+        let process = Command::new(program).args(arguments).stdout(Stdio::null()).spawn();
+        Ok(Self(process.with_context(|| format!("{program} can't be started"))?))
     }
 
     fn process(&self) -> Process {

@@ -1,0 +1,97 @@
+//! From which networks a peer received offers of late (threat-model S10).
+//!
+//! Invariant: the latest [`KEPT`] offers of the last [`LIFE`]. Of these no network has more than its share, where there is a
+//! choice of networks.
+
+use std::time::Duration;
+
+use swarmreel::time::Moment;
+
+use super::offers::Stamp;
+use super::request::Network;
+
+/// Offers remembered: enough to see a share of a quarter.
+const KEPT: usize = 16;
+/// For how long: two announces of everybody else.
+const LIFE: Duration = Duration::from_secs(180);
+/// So many offers of one network are no flood.
+const HARMLESS: usize = 3;
+
+#[derive(Debug, Default)]
+pub(super) struct Received(Vec<(Stamp, u32)>);
+
+impl Received {
+    /// May an offer of this network be relayed, in a swarm with so many networks besides the receiver's own? A quarter may
+    /// be of one network; where there are fewer than four, as much as would be its part; of a single one, everything.
+    pub(super) fn admits(&self, now: Moment, network: Network, networks: usize) -> bool {
+        if networks <= 1 {
+            return true;
+        }
+        let recent = self.0.iter().filter(|(at, _)| is_recent(*at, now));
+        let (mut all, mut same) = (1, 1);
+        for (_, other) in recent {
+            all += 1;
+            same += usize::from(*other == tag(network));
+        }
+        same <= (KEPT / networks).max(HARMLESS).max(all / 4)
+    }
+
+    /// An offer of this network was relayed.
+    pub(super) fn note(&mut self, now: Moment, network: Network) {
+        self.0.retain(|(at, _)| is_recent(*at, now));
+        if self.0.len() == KEPT {
+            self.0.remove(0);
+        }
+        self.0.push((Stamp::of(now), tag(network)));
+    }
+}
+
+fn is_recent(at: Stamp, now: Moment) -> bool {
+    now.0 < LIFE.as_micros() as u64 || at > Stamp::of(Moment(now.0 - LIFE.as_micros() as u64))
+}
+
+/// Four bytes that tell networks apart: all of an IPv4 address. Of IPv6 networks a few may look alike, to their own harm.
+fn tag(network: Network) -> u32 {
+    (network.0 ^ network.0 >> 32) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Moment = Moment(1_000_000_000);
+
+    /// How many of 100 offers of one network are admitted, besides one each of `others`.
+    fn admitted(others: u64, networks: usize) -> usize {
+        let mut received = Received::default();
+        (1..=others).for_each(|other| received.note(NOW, Network(other)));
+        let offers = (0..100).filter(|_| {
+            let admitted = received.admits(NOW, Network(0), networks);
+            if admitted {
+                received.note(NOW, Network(0));
+            }
+            admitted
+        });
+        offers.count()
+    }
+
+    #[test]
+    fn s10_a_network_has_its_share_of_what_a_peer_receives() {
+        assert_eq!(admitted(0, 0), 100, "nobody else is there");
+        assert_eq!(admitted(0, 1), 100, "there is no choice");
+        assert_eq!(admitted(0, 2), 8, "half");
+        assert_eq!(admitted(0, 4), 4);
+        assert_eq!(admitted(0, 30), 3, "a few are no flood");
+        assert_eq!(admitted(16, 30), 4, "a quarter");
+    }
+
+    #[test]
+    fn s10_what_is_long_ago_does_not_count() {
+        let mut received = Received::default();
+        (0..3).for_each(|_| received.note(NOW, Network(0)));
+        assert!(!received.admits(NOW + LIFE / 2, Network(0), 30));
+        assert!(received.admits(NOW + LIFE, Network(0), 30));
+        (0..100).for_each(|_| received.note(NOW, Network(1)));
+        assert_eq!(received.0.len(), KEPT);
+    }
+}
