@@ -83,6 +83,9 @@ fn is_nonce(key: &str) -> bool {
     digits.chars().all(is_digit) && digits.ends_with(['A', 'Q', 'g', 'w'])
 }
 
+/// Of a control frame that is kept beside a message, or of a frame's head.
+const FRAME_BYTES_MORE: usize = 14 + 125;
+
 /// What was said, and how it ended: kept bytes or a violation.
 type Said = (Vec<Message>, Result<usize, Violation>);
 
@@ -129,7 +132,7 @@ fn decode(stream: &[u8], cut: usize) -> Said {
                 Err(violation) => return (said, Err(violation)),
             }
         }
-        assert!(rest.is_empty() && decoder.kept() <= LIMITS.message_bytes + 14);
+        assert!(rest.is_empty() && decoder.kept() <= LIMITS.message_bytes + FRAME_BYTES_MORE);
     }
     (said, Ok(decoder.kept()))
 }
