@@ -6,7 +6,6 @@
 //! and from there to outboxes, its own or another worker's. Invariant: every connection holds a permit, from before its
 //! first byte is read until its socket is closed.
 
-#[allow(dead_code, reason = "the workers take it up next")]
 mod access;
 mod admission;
 mod client;
@@ -18,42 +17,42 @@ mod exchange;
 mod http;
 mod ice;
 mod limits;
-#[allow(dead_code, reason = "the workers take it up next")]
+mod metrics;
 pub mod origin;
 mod outbox;
+mod page;
 mod patience;
+mod process;
 mod proxy;
 mod rate;
-#[allow(dead_code, reason = "the workers take it up next")]
 mod scrape;
 mod site;
 mod socket;
-#[allow(dead_code, reason = "the workers take it up next")]
 mod stats_page;
 mod stun;
-#[allow(dead_code, reason = "the workers take it up next")]
 mod tls;
 mod turn;
 mod worker;
 
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::num::NonZero;
-use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ipnet::IpNet;
 use swarmreel::time::Moment;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::TrackerLimits;
 use crate::cluster::redis::{ClusterOptions, Link, LinkSender};
 pub use access::{AccessError, AccessList, ListKind};
+use admission::household;
 use counters::Counters;
 pub use counters::{Count, Snapshot};
 use door::Door;
@@ -62,10 +61,16 @@ pub use ice::Ice;
 use ice::IceConfig;
 pub use limits::ServerLimits;
 pub use proxy::{client_address, is_within};
+use rate::{Buckets, Rate};
 pub use stun::Stun;
 pub use tls::{Tls, TlsError};
 pub use turn::Turn;
 use worker::Letter;
+
+/// HTTP scrapes of one household, as of one WebSocket.
+const SCRAPES: Rate = Rate { per_second: 2, burst: 20 };
+/// 32 KiB of them.
+const SCRAPERS: usize = 4096;
 
 /// What to serve.
 #[derive(Clone, Debug)]
@@ -116,6 +121,8 @@ impl Default for Options {
 struct Shared {
     options: Options,
     ice: IceConfig,
+    /// How often a household may scrape over HTTP.
+    scrapes: Mutex<Buckets>,
     /// The files of the site that are served: all or none.
     site: &'static [site::File],
     /// When time began.
@@ -131,6 +138,10 @@ impl Shared {
     /// The time, as everybody here counts it.
     fn now(&self) -> Moment {
         Moment(0) + self.started.elapsed()
+    }
+
+    fn may_scrape(&self, address: IpAddr) -> bool {
+        self.scrapes.lock().expect("nothing panics under this lock").take(self.now(), household(address))
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -172,24 +183,12 @@ pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Ou
     if let Some(stun) = workers.options.ice.stun.clone() {
         tokio::spawn(stun.run(Stopped(stopping.subscribe())));
     }
-    let limits = &workers.options.sockets;
     let mut door = Door::new(workers.clone());
-    let mut stop = pin!(stop);
-    loop {
-        tokio::select! {
-            () = &mut stop => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => door.admit(stream, from.ip()).await,
-                // Out of file descriptors, or the client left already: the next accept may work.
-                Err(_) => sleep(Duration::from_millis(50)).await,
-            },
-        }
-    }
-    drop(listener);
+    door.keep_open(&listener, stop).await;
     let open = workers.snapshot()[Count::Open];
     stopping.send_replace(Stop::Drain { spread: (open / 500).clamp(3, 60) });
     // Every worker holds a receiver: the channel closes with the last of them. They look at the grace themselves.
-    let _ = timeout(limits.stop_grace * 2, stopping.closed()).await;
+    door.turn_away(&listener, timeout(workers.options.sockets.stop_grace * 2, stopping.closed())).await;
     if let Some(link) = link {
         link.stop().await;
     }
@@ -203,6 +202,7 @@ fn start(options: Options) -> io::Result<(Arc<Shared>, Option<Link>, watch::Send
     let (link, inputs) = cluster::start(options.cluster.as_ref(), count)?;
     let shared = Arc::new(Shared {
         ice: IceConfig::new(options.ice.clone()),
+        scrapes: Mutex::new(Buckets::new(SCRAPERS, SCRAPES)),
         site: if options.site { site::FILES } else { &[] },
         started: Instant::now(),
         counters: (0..count).map(|_| Counters::default()).collect(),

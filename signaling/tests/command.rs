@@ -129,8 +129,38 @@ fn mistakes_are_one_sentence() {
 fn help_names_every_option() {
     let (code, output, error) = run(&["--help"]);
     assert_eq!((code, error.as_str()), (Some(0), ""));
-    for option in ["--listen", "--ice-server", "--max-per-ip", "--config", "--version", "--help"] {
-        assert!(output.contains(option), "{option}");
+    for option in [
+        "--allow-list",
+        "--check-config",
+        "--cluster",
+        "--config",
+        "--deny-list",
+        "--drain-seconds",
+        "--help",
+        "--ice-server",
+        "--interval",
+        "--listen",
+        "--log-format",
+        "--log-level",
+        "--max-connections",
+        "--max-per-ip",
+        "--metrics-from",
+        "--no-site",
+        "--no-stun",
+        "--node-name",
+        "--origin",
+        "--stun-listen",
+        "--stun-url",
+        "--tls-cert",
+        "--tls-key",
+        "--trusted-proxy",
+        "--turn-secret-file",
+        "--turn-ttl",
+        "--turn-url",
+        "--version",
+        "--workers",
+    ] {
+        assert!(output.contains(&format!("{option} ")) || output.contains(&format!("{option}\n")), "{option}");
     }
     assert_eq!(run(&["--version"]).1, concat!("swarmreel-signaling ", env!("CARGO_PKG_VERSION"), "\n"));
 }

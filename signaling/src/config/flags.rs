@@ -32,6 +32,12 @@ pub(super) struct Flags {
     /// The certificate's private key, a PEM file. SIGHUP reads both again
     #[arg(long, value_name = "FILE", help_heading = "Serving")]
     pub(super) tls_key: Option<PathBuf>,
+    /// Threads that serve connections [default: one a core]
+    #[arg(long, value_name = "N", value_parser = value::count, help_heading = "Serving")]
+    pub(super) workers: Option<usize>,
+    /// For clients to leave once SIGTERM or SIGINT asks the server to stop, up to 3600
+    #[arg(long, value_name = "SECONDS", value_parser = value::drain, default_value_t = ServerLimits::default().stop_grace.as_secs(), help_heading = "Serving")]
+    pub(super) drain_seconds: u64,
     /// Only the tracker and the operator's pages, not the site
     #[arg(long, value_parser = value::truth, help_heading = "Serving")]
     pub(super) no_site: bool,

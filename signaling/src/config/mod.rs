@@ -122,6 +122,8 @@ mod tests {
         assert_eq!(config("--interval 20 --no-site").options.tracker.silence, Duration::from_secs(40));
         assert!(!config("--no-site").options.site);
         assert_eq!(config("--max-connections 5").options.sockets.connections, 5);
+        let set = config("--workers 3 --drain-seconds 30").options;
+        assert_eq!((set.workers, set.sockets.stop_grace), (3, Duration::from_secs(30)));
         let defaults = config("");
         assert_eq!(defaults.options.tracker.interval, TrackerLimits::default().interval);
         assert_eq!((defaults.listen, defaults.log_format), (None, LogFormat::Text));
@@ -162,6 +164,8 @@ mod tests {
             ("--no-site=perhaps", "\"perhaps\""),
             ("--max-per-ip 0", "--max-per-ip needs a number from 1 up, not \"0\""),
             ("--max-per-ip many", "\"many\""),
+            ("--workers 0", "--workers needs a number from 1 up"),
+            ("--drain-seconds 9999", "--drain-seconds needs a number of seconds from 1 to 3600"),
             ("--interval 9", "--interval needs a number of seconds from 10 to 3600, not \"9\""),
             ("--log-level loud", "--log-level needs error, warn, info or debug, not \"loud\""),
             ("--log-format=xml", "--log-format needs text or json, not \"xml\""),

@@ -36,7 +36,7 @@ pub(super) fn config(flags: Flags) -> Result<Config, String> {
         trusted_proxies: flags.trusted_proxy,
         metrics_from: flags.metrics_from,
         cluster,
-        ..Options::default()
+        workers: flags.workers.unwrap_or(Options::default().workers),
     };
     Ok(Config { listen: flags.listen, stun, log_level: flags.log_level, log_format: flags.log_format, options })
 }
@@ -46,6 +46,7 @@ fn limits(flags: &Flags) -> (TrackerLimits, ServerLimits) {
     let tracker = TrackerLimits { interval, silence: interval * 2, ..TrackerLimits::default() };
     let mut sockets = ServerLimits::default().with_open_files();
     sockets.connections_per_address = flags.max_per_ip;
+    sockets.stop_grace = Duration::from_secs(flags.drain_seconds);
     if let Some(most) = flags.max_connections {
         sockets.connections = sockets.connections.min(most);
     }

@@ -28,6 +28,11 @@ pub(super) fn interval(value: &str) -> Result<u64, &'static str> {
     value.parse().ok().filter(|seconds| (10..=3600).contains(seconds)).ok_or("a number of seconds from 10 to 3600")
 }
 
+/// Seconds of a drain.
+pub(super) fn drain(value: &str) -> Result<u64, &'static str> {
+    value.parse().ok().filter(|seconds| (1..=3600).contains(seconds)).ok_or("a number of seconds from 1 to 3600")
+}
+
 /// A level of the log.
 pub(super) fn level(value: &str) -> Result<Level, &'static str> {
     match value {

@@ -29,6 +29,8 @@ pub(super) enum Refused {
     Full,
     /// Too many come at once.
     Rate,
+    /// The server stops.
+    Stopping,
 }
 
 impl Admission {

@@ -8,18 +8,22 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use hyper::HeaderMap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::spawn_local;
+use tokio::time::timeout;
 
 use super::admission::{Permit, Refused};
 use super::counters::Count;
 use super::patience::Patience;
 use super::socket::Socket;
+use super::tls::Tls;
 use super::worker::Present;
 use super::{client_address, http};
 
@@ -27,7 +31,7 @@ use super::{client_address, http};
 pub(super) struct Visitor {
     pub(super) worker: Present,
     /// As the socket has it: perhaps a proxy's.
-    peer: IpAddr,
+    pub(super) peer: IpAddr,
     permit: RefCell<Permit>,
     answered: Cell<bool>,
     /// The address of a client whose request became a WebSocket.
@@ -53,6 +57,19 @@ impl Visitor {
             self.upgraded.set(Some(address));
         }
         claimed
+    }
+}
+
+/// As [`converse`], once TLS is agreed on, which may take as long as a request's head.
+pub(super) async fn converse_by_tls(stream: TcpStream, tls: Arc<Tls>, visitor: Visitor) {
+    let worker = visitor.worker.clone();
+    let agreed = tokio::select! {
+        agreed = timeout(worker.shared.options.sockets.handshake, tls.acceptor().accept(stream)) => agreed,
+        () = worker.stopping() => return,
+    };
+    match agreed {
+        Ok(Ok(stream)) => converse(stream, visitor).await,
+        Ok(Err(_)) | Err(_) => worker.exchange().counters().add(Count::HandshakesFailed, 1),
     }
 }
 

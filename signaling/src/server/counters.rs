@@ -19,6 +19,8 @@ pub enum Count {
     RefusedFull,
     /// Connections refused because too many came at once (threat-model S14).
     RefusedRate,
+    /// Connections refused because the server stops.
+    RefusedStopping,
     /// Connections that failed before a request was answered: too slow, too large, or broken.
     HandshakesFailed,
     /// WebSockets opened.
@@ -51,12 +53,13 @@ pub enum Count {
 
 impl Count {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Count; 19] = [
+    pub const ALL: [Count; 20] = [
         Count::Open,
         Count::Accepted,
         Count::RefusedAddress,
         Count::RefusedFull,
         Count::RefusedRate,
+        Count::RefusedStopping,
         Count::HandshakesFailed,
         Count::Upgraded,
         Count::BytesIn,

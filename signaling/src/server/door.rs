@@ -4,14 +4,15 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use swarmreel::rng::Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::admission::{Admission, Permit, Refused};
 use super::counters::Count;
@@ -41,8 +42,30 @@ impl Door {
         Self { shared, admission: admission.into(), rate, refusals, rng: Rng::new(seed) }
     }
 
+    /// Takes in what comes until then.
+    pub(super) async fn keep_open(&mut self, listener: &TcpListener, until: impl Future) {
+        let mut until = pin!(until);
+        loop {
+            tokio::select! {
+                _ = &mut until => return,
+                (stream, from) = next(listener) => self.admit(stream, from).await,
+            }
+        }
+    }
+
+    /// Tells who comes until then that the server stops, so that a load balancer sends them elsewhere.
+    pub(super) async fn turn_away(&mut self, listener: &TcpListener, until: impl Future) {
+        let mut until = pin!(until);
+        loop {
+            tokio::select! {
+                _ = &mut until => return,
+                (stream, _) = next(listener) => self.refuse(stream, Refused::Stopping),
+            }
+        }
+    }
+
     /// Takes in an accepted connection. Waits while its worker has too many letters to open: others wait in the kernel.
-    pub(super) async fn admit(&mut self, stream: TcpStream, from: IpAddr) {
+    async fn admit(&mut self, stream: TcpStream, from: IpAddr) {
         let address = Some(from).filter(|from| !is_within(*from, &self.shared.options.trusted_proxies));
         let admitted = if self.rate.take(self.shared.now(), ()) {
             Permit::of(&self.admission, address)
@@ -66,10 +89,14 @@ impl Door {
         let (count, status, soonest, latest) = match why {
             Refused::Address => (Count::RefusedAddress, "429 Too Many Requests", 30, 60),
             Refused::Full => (Count::RefusedFull, "503 Service Unavailable", 60, 120),
+            Refused::Stopping => (Count::RefusedStopping, "503 Service Unavailable", 2, 10),
             Refused::Rate => (Count::RefusedRate, "503 Service Unavailable", 2, 10),
         };
         self.shared.counters[0].add(count, 1);
         let seconds = soonest + self.rng.below(latest - soonest);
+        if self.shared.options.tls.is_some() {
+            return; // A word in the clear would only confuse it.
+        }
         let Ok(turn) = self.refusals.clone().try_acquire_owned() else { return };
         let response =
             format!("HTTP/1.1 {status}\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -82,5 +109,19 @@ impl Door {
             while stream.read(&mut unread).await? > 0 {}
             io::Result::Ok(())
         }));
+    }
+}
+
+/// The next connection.
+async fn next(listener: &TcpListener) -> (TcpStream, IpAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) => return (stream, from.ip()),
+            // Out of file descriptors, or the client left already: the next accept may work.
+            Err(error) => {
+                tracing::debug!(%error, "no connection could be accepted");
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
     }
 }

@@ -22,7 +22,7 @@ use super::counters::{Count, Counters};
 use super::limits::ServerLimits;
 use crate::cluster::registry::Input;
 use crate::cluster::{ClusterCounters, ClusterLimits, ClusterShard};
-use crate::{Asker, ConnId, Delivery, Desk, Output, Request, Scrape, Shard, ShardOutput, Stats};
+use crate::{Access, Asker, ConnId, Delivery, Desk, Output, Request, Scrape, Shard, ShardOutput, Stats};
 
 /// From one worker to another.
 pub(super) enum Parcel {
@@ -204,7 +204,6 @@ impl Exchange {
     }
 
     /// This worker's part in the cluster.
-    #[allow(dead_code, reason = "the metrics take it up next")]
     pub(super) fn cluster_counters(&self) -> ClusterCounters {
         self.shard.counters()
     }
@@ -216,8 +215,19 @@ impl Exchange {
         stats
     }
 
+    /// Serves other torrents from now on.
+    pub(super) fn set_access(&mut self, access: Access) {
+        self.desk.set_access(access);
+    }
+
+    /// What the tracker's parts here have counted.
+    pub(super) fn tracker_counters(&self) -> crate::Counters {
+        let mut sum = self.desk.counters();
+        sum += self.shard.shard().counters();
+        sum
+    }
+
     /// Counts the peers of some torrents, without joining.
-    #[allow(dead_code, reason = "the HTTP scrape takes it up next")]
     pub(super) fn tally(&mut self, now: Moment, hashes: Vec<InfoHash>) -> oneshot::Receiver<Vec<(InfoHash, Tally)>> {
         let (asker, answer) = oneshot::channel();
         let serial = self.tickets.last_key_value().map_or(0, |(ticket, _)| (ticket + 1) & ((1 << WORKER_SHIFT) - 1));

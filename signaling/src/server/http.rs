@@ -1,91 +1,113 @@
-//! HTTP: the site, a few JSON pages, and the way in to the WebSocket tracker.
+//! HTTP: the site, the pages for operators, scrape, and the way in to the WebSocket tracker.
 //!
 //! Invariant: every response carries the security headers; nothing a client sends is written back.
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use std::net::IpAddr;
+
+use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, StatusCode};
 
 use super::connection::Visitor;
-use super::{origin, site};
+use super::page::{Page, fresh, later, secure, text};
+use super::{is_within, metrics, origin, scrape, site, stats_page};
 use crate::websocket::{self, Upgrade};
-
-pub(super) type Page = Response<Full<Bytes>>;
-
-/// What the page may load and do; threat-model B. `connect-src` is open because trackers, web seeds and `.torrent`
-/// addresses are the user's choice.
-const SECURITY: [(&str, &str); 5] = [
-    (
-        "content-security-policy",
-        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; \
-         media-src blob:; connect-src 'self' ws: wss: http: https:; worker-src 'self'; object-src 'none'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-    ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "no-referrer"),
-    ("cross-origin-opener-policy", "same-origin"),
-    ("cross-origin-resource-policy", "same-origin"),
-];
 
 /// Answers one request.
 pub(super) async fn respond(request: &Request<Incoming>, visitor: &Visitor) -> Page {
     let headers: Vec<_> = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let options = &visitor.worker.shared.options;
+    let address = visitor.client(request.headers());
     let mut page = match websocket::judge(request.method().as_str(), &headers) {
-        Upgrade::Absent => plain(request, visitor).await,
+        Upgrade::Absent => plain(request, visitor, address).await,
         Upgrade::Broken(sentence) => text(StatusCode::BAD_REQUEST, sentence),
         Upgrade::Version => {
             let mut page = text(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 is spoken here.\n");
             page.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             page
         }
-        Upgrade::Accept(accept) => upgrade(request, visitor, accept),
+        Upgrade::Accept(_) if !origin::is_allowed(request.headers(), &options.origins) => foreign(),
+        Upgrade::Accept(accept) => upgrade(visitor, address, accept),
     };
-    for (name, value) in SECURITY {
-        page.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
+    secure(&mut page, options.tls.is_some());
     page
 }
 
-async fn plain(request: &Request<Incoming>, visitor: &Visitor) -> Page {
-    let shared = &visitor.worker.shared;
+async fn plain(request: &Request<Incoming>, visitor: &Visitor, address: IpAddr) -> Page {
+    let (worker, headers) = (&visitor.worker, request.headers());
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut page = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are served here.\n");
         page.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return page;
     }
     match request.uri().path() {
-        "/health" => match &shared.link {
+        "/health" => match &worker.shared.link {
             Some(link) if !link.stats().up() => text(StatusCode::OK, "degraded: the cluster cannot be reached\n"),
             _ => text(StatusCode::OK, "ok\n"),
         },
-        "/stats.json" => json(visitor.worker.stats_json().await),
-        "/config.json" => config(request.headers(), visitor),
-        path => match site::find(shared.site, path) {
-            Some(file) => site::respond(file, request.headers()),
+        "/ready" if worker.is_stopping() => text(StatusCode::SERVICE_UNAVAILABLE, "The server stops.\n"),
+        "/ready" => text(StatusCode::OK, "ready\n"),
+        "/stats" if !accepts_json(headers) => {
+            let stats = worker.stats().await;
+            fresh("text/html; charset=utf-8", stats_page::html(&stats, worker.shared.started.elapsed()))
+        }
+        "/stats" | "/stats.json" => json(serde_json::to_string(&*worker.stats().await)),
+        "/stats.css" => fresh("text/css; charset=utf-8", stats_page::STYLE),
+        "/metrics" if may_see_metrics(visitor, headers, address) => {
+            fresh(metrics::CONTENT_TYPE, metrics::page(&worker.readings().await))
+        }
+        "/scrape" => tally(request.uri().query().unwrap_or(""), visitor, address).await,
+        "/config.json" => config(visitor, headers, address),
+        path => match site::find(worker.shared.site, path) {
+            Some(file) => site::respond(file, headers),
             None => text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
         },
     }
 }
 
-/// What our own pages may use; a browser names the origin of any other page (threat-model S16).
-fn config(headers: &HeaderMap, visitor: &Visitor) -> Page {
+/// Credentials for TURN are for our own page, which sends no origin, and for those that may use the tracker.
+fn config(visitor: &Visitor, headers: &HeaderMap, address: IpAddr) -> Page {
     let shared = &visitor.worker.shared;
     if headers.contains_key(header::ORIGIN) && !origin::is_allowed(headers, &shared.options.origins) {
-        return text(StatusCode::FORBIDDEN, "This is not for pages of that origin.\n");
+        return foreign();
     }
-    match shared.ice.body(visitor.client(headers)) {
-        Some(body) => json(body),
-        None => later(StatusCode::TOO_MANY_REQUESTS, "This address asks too often.\n", "1"),
+    match shared.ice.body(address) {
+        Some(body) => fresh("application/json", body),
+        None => too_often(),
     }
 }
 
+/// Counts of torrents over HTTP (BEP 48). A refusal is an ordinary answer there.
+async fn tally(query: &str, visitor: &Visitor, address: IpAddr) -> Page {
+    let worker = &visitor.worker;
+    if !worker.shared.may_scrape(address) {
+        return too_often();
+    }
+    let body = match scrape::parse(query) {
+        Ok(hashes) => {
+            let answer = worker.exchange().tally(worker.now(), hashes);
+            answer.await.map_or_else(|_| scrape::failure("the server stops"), |tallies| scrape::response(&tallies))
+        }
+        Err(reason) => scrape::failure(reason),
+    };
+    fresh("text/plain", body)
+}
+
+/// Whether the client is in a network that metrics are for. Behind a proxy that we were not told of, everybody comes
+/// from its address: whom somebody forwarded is not believed to be near.
+fn may_see_metrics(visitor: &Visitor, headers: &HeaderMap, address: IpAddr) -> bool {
+    const FORWARDED: [HeaderName; 3] = [header::FORWARDED, header::VIA, HeaderName::from_static("x-forwarded-for")];
+    let options = &visitor.worker.shared.options;
+    let is_plain = !FORWARDED.iter().any(|name| headers.contains_key(name));
+    (is_plain || is_within(visitor.peer, &options.trusted_proxies)) && is_within(address, &options.metrics_from)
+}
+
 /// Lets the client in as a WebSocket, if it may have one more and the server stays.
-fn upgrade(request: &Request<Incoming>, visitor: &Visitor, accept: String) -> Page {
+fn upgrade(visitor: &Visitor, address: IpAddr, accept: String) -> Page {
     if visitor.worker.is_stopping() {
         return later(StatusCode::SERVICE_UNAVAILABLE, "The server stops.\n", "5");
     }
-    if visitor.upgrade(visitor.client(request.headers())).is_err() {
+    if visitor.upgrade(address).is_err() {
         return later(StatusCode::TOO_MANY_REQUESTS, "This address has too many connections.\n", "30");
     }
     let mut page = Page::default();
@@ -97,25 +119,20 @@ fn upgrade(request: &Request<Incoming>, visitor: &Visitor, accept: String) -> Pa
     page
 }
 
-/// A refusal, with the seconds after which the client may try again.
-fn later(status: StatusCode, words: &'static str, seconds: &'static str) -> Page {
-    let mut page = text(status, words);
-    page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
-    page
+fn foreign() -> Page {
+    text(StatusCode::FORBIDDEN, "This tracker is not for that page.\n")
 }
 
-fn text(status: StatusCode, words: &'static str) -> Page {
-    page(status, "text/plain; charset=utf-8", Bytes::from_static(words.as_bytes()))
+fn too_often() -> Page {
+    later(StatusCode::TOO_MANY_REQUESTS, "This address asks too often.\n", "1")
 }
 
-fn json(body: String) -> Page {
-    page(StatusCode::OK, "application/json", body.into())
+fn json(body: serde_json::Result<String>) -> Page {
+    fresh("application/json", body.expect("counts with string keys are JSON"))
 }
 
-fn page(status: StatusCode, kind: &'static str, body: Bytes) -> Page {
-    let mut page = Page::new(Full::new(body));
-    *page.status_mut() = status;
-    page.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    page.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    page
+/// Whether the client is a program that wants JSON, as bittorrent-tracker's `/stats` has it.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.split([',', ';']).any(|kind| kind.trim() == "application/json"))
 }

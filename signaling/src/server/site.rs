@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::http::Page;
+use super::page::Page;
 
 /// One file of the site.
 pub(super) struct File {

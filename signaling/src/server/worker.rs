@@ -15,17 +15,19 @@ use std::time::Duration;
 use swarmreel::time::Moment;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::admission::Permit;
-use super::connection::{Visitor, converse};
+use super::connection::{Visitor, converse, converse_by_tls};
 use super::counters::Count;
 use super::exchange::{Exchange, Parcel};
+use super::metrics::Readings;
 use super::{Shared, Stop, Stopped};
-use crate::Stats;
+use crate::cluster::ClusterCounters;
 use crate::cluster::registry::Input;
+use crate::{Access, Counters, Stats};
 
 /// Letters that wait for a worker; the sender of more waits.
 const LETTERS_MAX: usize = 256;
@@ -63,7 +65,7 @@ pub(super) struct Worker {
     buffer: RefCell<Box<[u8]>>,
     /// Connections of any kind.
     live: Cell<usize>,
-    stats: RefCell<Option<(Instant, String)>>,
+    stats: RefCell<Option<(Instant, Rc<Stats>)>>,
     stopped: Stopped,
 }
 
@@ -90,21 +92,40 @@ impl Worker {
         self.stopped.get() != Stop::Never
     }
 
-    /// `/stats.json` of all workers together, about a second old at most.
-    pub(super) async fn stats_json(&self) -> String {
-        if let Some((at, json)) = &*self.stats.borrow()
+    /// The statistics of all workers together, about a second old at most.
+    pub(super) async fn stats(&self) -> Rc<Stats> {
+        if let Some((at, stats)) = &*self.stats.borrow()
             && at.elapsed() < STATS_AGE_MAX
         {
-            return json.clone();
+            return stats.clone();
         }
         let stats = self.shared.gather(|exchange, _| exchange.stats()).await;
-        let sum = stats.iter().fold(Stats::default(), |mut sum, stats| {
+        let sum = Rc::new(stats.iter().fold(Stats::default(), |mut sum, stats| {
             sum.add(stats);
             sum
-        });
-        let json = serde_json::to_string(&sum).expect("counts with string keys are JSON");
-        *self.stats.borrow_mut() = Some((Instant::now(), json.clone()));
-        json
+        }));
+        *self.stats.borrow_mut() = Some((Instant::now(), sum.clone()));
+        sum
+    }
+
+    /// All that `/metrics` tells.
+    pub(super) async fn readings(&self) -> Readings<'_> {
+        let shared = &self.shared;
+        let counters = shared.gather(|exchange, _| (exchange.tracker_counters(), exchange.cluster_counters())).await;
+        let (mut tracker, mut cluster) = (Counters::default(), ClusterCounters::default());
+        for (of_tracker, of_cluster) in counters {
+            tracker += of_tracker;
+            cluster += of_cluster;
+        }
+        Readings {
+            sockets: shared.snapshot(),
+            connections_max: shared.options.sockets.connections,
+            stats: self.stats().await,
+            tracker,
+            stun: shared.options.ice.stun.as_ref().map(|stun| stun.counts()),
+            cluster: shared.link.as_ref().map(|link| (link.stats(), cluster)),
+            uptime: shared.started.elapsed(),
+        }
     }
 }
 
@@ -174,6 +195,9 @@ async fn work(worker: Rc<Worker>, mut mailbox: mpsc::Receiver<Letter>, mut clust
     let others = (0..worker.shared.mailboxes.len()).filter(|&to| to != worker.index);
     others.for_each(|to| drop(spawn_local(carry(worker.clone(), to))));
     spawn_local(tick(worker.clone()));
+    if let Some(access) = &worker.shared.options.access {
+        spawn_local(follow(worker.clone(), access.follow()));
+    }
     if worker.shared.link.is_some() {
         spawn_local(tick_cluster(worker.clone()));
     }
@@ -196,7 +220,11 @@ fn open(worker: &Rc<Worker>, letter: Letter) {
             // A stream that cannot be polled was closed meanwhile.
             let Ok(stream) = TcpStream::from_std(stream) else { return };
             worker.exchange().counters().add(Count::Accepted, 1);
-            spawn_local(converse(stream, Visitor::new(Present::new(worker), from, permit)));
+            let visitor = Visitor::new(Present::new(worker), from, permit);
+            match worker.shared.options.tls.clone() {
+                None => spawn_local(converse(stream, visitor)),
+                Some(tls) => spawn_local(converse_by_tls(stream, tls, visitor)),
+            };
         }
         Letter::Parcels(parcels) => worker.exchange().receive(worker.now(), parcels),
         Letter::Errand(errand) => errand(&mut worker.exchange(), worker.now()),
@@ -222,6 +250,17 @@ async fn tick(worker: Rc<Worker>) {
         let mut exchange = worker.exchange();
         exchange.counters().set(Count::LagMicros, late.as_micros().try_into().unwrap_or(u64::MAX));
         exchange.tick(worker.now());
+    }
+}
+
+/// Takes over each new access list.
+async fn follow(worker: Rc<Worker>, mut access: watch::Receiver<Access>) {
+    loop {
+        let list = access.borrow_and_update().clone();
+        worker.exchange().set_access(list);
+        if access.changed().await.is_err() {
+            return;
+        }
     }
 }
 
