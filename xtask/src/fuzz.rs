@@ -12,7 +12,7 @@ use crate::install;
 use crate::process::{command, root, run, target};
 
 /// The bodies are in tests/fuzz, where every test run replays what was found.
-const TARGETS: [&str; 11] = [
+const TARGETS: [&str; 12] = [
     "bencode_decode",
     "metainfo",
     "magnet",
@@ -22,6 +22,7 @@ const TARGETS: [&str; 11] = [
     "tracker_json_server",
     "signaling_model",
     "tracker_json_client",
+    "ws_upgrade",
     "picker",
     "ban_attribution",
 ];

@@ -161,3 +161,14 @@ impl<S> Drop for Socket<S> {
         self.worker.exchange().remove(self.worker.now(), self.conn);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Socket<tokio::net::TcpStream>>() <= 256, "{}", size_of::<Socket<tokio::net::TcpStream>>());
+        assert!(size_of::<super::super::client::Client>() <= 192, "{}", size_of::<super::super::client::Client>());
+    }
+}

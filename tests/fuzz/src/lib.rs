@@ -20,6 +20,7 @@ mod script;
 mod session;
 mod signaling;
 mod tracker;
+mod websocket;
 mod wire;
 
 pub use bencode::bencode_decode;
@@ -32,13 +33,14 @@ pub use picker::picker;
 pub use session::peer_session;
 pub use signaling::signaling_model;
 pub use tracker::tracker_json_client;
+pub use websocket::ws_upgrade;
 pub use wire::wire_stream;
 
 /// A fuzz target's body.
 pub type Body = fn(&[u8]);
 
-/// Targets 1 to 6, 8, 10, 11, 22 and 23 of threat-model.md §3, by the name of their corpus.
-pub const TARGETS: [(&str, Body); 11] = [
+/// Targets 1 to 6, 8, 10 to 12, 22 and 23 of threat-model.md §3, by the name of their corpus.
+pub const TARGETS: [(&str, Body); 12] = [
     ("bencode_decode", bencode_decode),
     ("metainfo", metainfo),
     ("magnet", magnet),
@@ -48,6 +50,7 @@ pub const TARGETS: [(&str, Body); 11] = [
     ("tracker_json_server", tracker_json_server),
     ("signaling_model", signaling_model),
     ("tracker_json_client", tracker_json_client),
+    ("ws_upgrade", ws_upgrade),
     ("picker", picker),
     ("ban_attribution", ban_attribution),
 ];
