@@ -102,7 +102,7 @@ fn peer(name: u8) -> PeerId {
 }
 
 fn nothing(info_hash: InfoHash) -> Sync {
-    Sync { info_hash, count: Count::NONE, claims: vec![], discards: vec![], forgets: vec![] }
+    Sync { info_hash, serial: 1, count: Count::NONE, claims: vec![], discards: vec![], forgets: vec![] }
 }
 
 async fn eventually(what: &str, is_so: impl Fn() -> bool) {
@@ -191,7 +191,7 @@ async fn c4_a_foreign_registry_is_passed_over() {
     redis.ask(&["DEL", &counts]);
     redis.ask(&["SET", &counts, "not a hash"]);
     node.link.sender().send(Output::Sync(nothing(HASH)));
-    assert_eq!(node.next().await, Input::Unsynced(HASH));
+    assert_eq!(node.next().await, Input::Unsynced { info_hash: HASH, serial: 1 });
     assert!(node.link.sender().stats().up());
 }
 
@@ -253,7 +253,10 @@ async fn c5_redis_hangs() {
     let before = a.id;
     redis.signal(Signal::STOP);
     a.link.sender().send(Output::Sync(nothing(HASH)));
-    assert_eq!(a.wait(|input| (!matches!(input, Input::Nodes(_))).then_some(input)).await, Input::Unsynced(HASH));
+    assert_eq!(
+        a.wait(|input| (!matches!(input, Input::Nodes(_))).then_some(input)).await,
+        Input::Unsynced { info_hash: HASH, serial: 1 }
+    );
     a.down().await;
     redis.signal(Signal::CONT);
     a.up().await;

@@ -3,13 +3,13 @@
 //! Invariant: an offer that leaves is one that its peer may still make, and its answer is taken from the node that it
 //! was sent to, once; the shard keeps that record as it does for offers made here (threat-model S8, C3).
 
-use swarmreel::ids::InfoHash;
+use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::time::Moment;
 
 use super::NodeId;
 use super::message::{self, Envelope, Message, Offers};
 use super::shard::ClusterShard;
-use crate::tracker::{Answer, ConnId, Network, Request, Sdp, Spare};
+use crate::tracker::{Announce, Answer, ConnId, Network, Request, Sdp, Spare};
 
 /// Bytes of descriptions in one message: with all that stands around them it stays below the limit.
 const SDP_BYTES_MAX: usize = 60 << 10;
@@ -72,28 +72,45 @@ impl ClusterShard {
         match message {
             Message::Offers(offers) => self.take_offers(now, sender, info_hash, offers),
             Message::Answer(answer) => self.take_answer(now, sender, info_hash, answer),
-            Message::Claim(peer_id) => match self.shard.connection_of(&info_hash, &peer_id) {
-                Some(conn) => {
-                    let until = now + self.limits.probe;
-                    self.probes.probed(info_hash, peer_id, sender, until, self.limits.probes);
-                    self.shard.probe(conn);
-                }
-                None => self.publish(sender, info_hash, Message::Freed(peer_id)),
-            },
+            Message::Claim(peer_id) => self.claimed_elsewhere(now, sender, info_hash, peer_id),
             Message::Freed(peer_id) => {
                 if let Some(announce) = self.probes.freed(info_hash, peer_id, sender) {
-                    self.listing(now, info_hash).claim(peer_id, Some(sender));
-                    self.schedule(info_hash, now);
-                    self.parking.push(now + self.limits.parked, info_hash, Request::Announce(announce));
+                    self.let_in(now, announce, None);
                 }
             }
         }
     }
 
+    /// A peer id that this node has claimed is announced at another. If nobody here has it, that node is told when the
+    /// registry knows; not before, or both might take it.
+    fn claimed_elsewhere(&mut self, now: Moment, asker: NodeId, info_hash: InfoHash, peer_id: PeerId) {
+        if self.is_wanted(&info_hash, &peer_id) {
+            let until = now + self.limits.probe;
+            self.probes.probed(info_hash, peer_id, asker, until, self.limits.probes);
+            if let Some(conn) = self.shard.connection_of(&info_hash, &peer_id) {
+                self.shard.probe(conn);
+            }
+            return;
+        }
+        let node = self.node;
+        let listing = self.listing(now, info_hash);
+        listing.discard(peer_id, node);
+        listing.tell_freed(peer_id, asker);
+        self.schedule(info_hash, now);
+    }
+
+    /// Lets in who waited here for a peer id: nobody has it any more, or a dead node.
+    pub(super) fn let_in(&mut self, now: Moment, announce: Announce<'static>, dead: Option<NodeId>) {
+        let Announce { info_hash, peer_id, .. } = announce;
+        self.listing(now, info_hash).claim(peer_id, dead);
+        self.schedule(info_hash, now);
+        self.parking.push(now + self.limits.parked, info_hash, Request::Announce(announce));
+    }
+
     fn take_offers(&mut self, now: Moment, sender: NodeId, info_hash: InfoHash, offers: Offers) {
         let Offers { offerer, complete, network, offers } = offers;
         let side = (Network(network), complete);
-        let partners = self.shard.partners_elsewhere(now, &info_hash, &offerer, side, offers.len());
+        let partners = self.shard.partners_elsewhere(now, &info_hash, side, offers.len());
         for ((offer_id, sdp), to) in offers.into_iter().zip(partners) {
             let Some(sdp) = Sdp::from_json(sdp) else { continue };
             let expires_at = now + self.tracker_limits.offer_life;

@@ -20,7 +20,7 @@ pub struct ClusterLimits {
     pub news: Duration,
     /// Age of other nodes' counts when peers of this one find enough partners here.
     pub counts_age: Duration,
-    /// The same when they do not.
+    /// The same when they do not, and for a scrape.
     pub counts_age_short: Duration,
     /// Before an exchange that failed is tried again.
     pub again: Duration,
@@ -63,7 +63,7 @@ impl Default for ClusterLimits {
             parked: Duration::from_millis(250),
             parked_bytes: 8 << 20,
             news: Duration::from_secs(2),
-            counts_age: Duration::from_secs(20),
+            counts_age: Duration::from_secs(10),
             counts_age_short: Duration::from_secs(5),
             again: Duration::from_secs(1),
             idle: Duration::from_secs(30),

@@ -24,17 +24,27 @@ pub(super) struct Listing {
     /// What the registry was last told of our peers, and when.
     pub(super) told: Count,
     pub(super) told_at: Option<Moment>,
-    pub(super) in_flight: bool,
+    /// The exchange on its way, and who is to be told once its discards are done.
+    sent: Option<(Sync, Vec<(PeerId, NodeId)>)>,
     /// Peers of the other nodes, dead or alive.
     counts: Vec<(NodeId, Count)>,
     /// Peer ids to be claimed, and from whom.
     claims: BTreeMap<PeerId, Option<NodeId>>,
-    /// The same, asked for in the exchange on its way.
-    asked: BTreeMap<PeerId, Option<NodeId>>,
     /// Claims held by nodes that the next table tells of.
     suspects: BTreeMap<PeerId, NodeId>,
     discards: BTreeSet<(PeerId, NodeId)>,
+    /// Who is to be told that these are discarded.
+    freed: Vec<(PeerId, NodeId)>,
     forgets: BTreeSet<NodeId>,
+}
+
+/// What an exchange that worked has settled.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// Who holds what was to be claimed.
+    pub(super) holders: Vec<(PeerId, NodeId)>,
+    /// Peer ids that nobody holds any more, and who is to be told.
+    pub(super) freed: Vec<(PeerId, NodeId)>,
 }
 
 impl Listing {
@@ -43,16 +53,23 @@ impl Listing {
         self.claims.insert(peer_id, from);
     }
 
-    /// The peer left, or never came.
+    /// The peer left, or never came: what is asked of it does not matter any more.
     pub(super) fn release(&mut self, peer_id: PeerId, node: NodeId) {
         self.claims.remove(&peer_id);
-        self.asked.remove(&peer_id);
         self.suspects.remove(&peer_id);
+        if let Some((sync, _)) = &mut self.sent {
+            sync.claims.retain(|(asked, _)| *asked != peer_id);
+        }
         self.discards.insert((peer_id, node));
     }
 
     pub(super) fn discard(&mut self, peer_id: PeerId, node: NodeId) {
         self.discards.insert((peer_id, node));
+    }
+
+    /// Once the peer's discard is done, this node is to be told.
+    pub(super) fn tell_freed(&mut self, peer_id: PeerId, asker: NodeId) {
+        self.freed.push((peer_id, asker));
     }
 
     pub(super) fn forget(&mut self, node: NodeId) {
@@ -70,7 +87,15 @@ impl Listing {
 
     /// Whether it is not known yet who holds this peer id.
     pub(super) fn is_pending(&self, peer_id: &PeerId) -> bool {
-        self.claims.contains_key(peer_id) || self.asked.contains_key(peer_id) || self.suspects.contains_key(peer_id)
+        let asked = |(sync, _): &(Sync, _)| sync.claims.iter().any(|(asked, _)| asked == peer_id);
+        self.claims.contains_key(peer_id)
+            || self.suspects.contains_key(peer_id)
+            || self.sent.as_ref().is_some_and(asked)
+    }
+
+    /// The number of the exchange on its way.
+    pub(super) fn in_flight(&self) -> Option<u64> {
+        self.sent.as_ref().map(|(sync, _)| sync.serial)
     }
 
     /// Whether there is something that the registry does not know yet.
@@ -80,43 +105,58 @@ impl Listing {
 
     /// Whether nothing would be lost with this.
     pub(super) fn is_idle(&self) -> bool {
-        !self.in_flight && !self.has_news() && self.suspects.is_empty() && self.told == Count::NONE
+        self.sent.is_none() && !self.has_news() && self.suspects.is_empty() && self.told == Count::NONE
     }
 
-    /// All that there is to tell, with a bound on how much at once.
-    pub(super) fn begin(&mut self, now: Moment, info_hash: InfoHash, count: Count, claims_max: usize) -> Sync {
-        self.in_flight = true;
+    /// All that there is to tell, with a bound on how much is claimed at once.
+    pub(super) fn begin(
+        &mut self,
+        now: Moment,
+        info_hash: InfoHash,
+        serial: u64,
+        count: Count,
+        claims_max: usize,
+    ) -> Sync {
         (self.told, self.told_at) = (count, Some(now));
-        while self.asked.len() < claims_max
-            && let Some((peer_id, from)) = self.claims.pop_first()
+        let mut claims = Vec::new();
+        while claims.len() < claims_max
+            && let Some(claim) = self.claims.pop_first()
         {
-            self.asked.insert(peer_id, from);
+            claims.push(claim);
         }
-        Sync {
-            info_hash,
-            count,
-            claims: self.asked.iter().map(|(peer_id, from)| (*peer_id, *from)).collect(),
-            discards: std::mem::take(&mut self.discards).into_iter().collect(),
-            forgets: std::mem::take(&mut self.forgets).into_iter().collect(),
-        }
+        let discards = std::mem::take(&mut self.discards).into_iter().collect();
+        let forgets = std::mem::take(&mut self.forgets).into_iter().collect();
+        let sync = Sync { info_hash, serial, count, claims, discards, forgets };
+        self.sent = Some((sync.clone(), std::mem::take(&mut self.freed)));
+        sync
     }
 
-    /// An exchange worked: who holds what was to be claimed.
-    pub(super) fn end(&mut self, now: Moment, synced: &Synced, node: NodeId) -> Vec<(PeerId, NodeId)> {
+    /// An exchange worked.
+    pub(super) fn end(&mut self, now: Moment, synced: &Synced, node: NodeId) -> Settled {
         self.synced_at = Some(now);
         self.counts = synced.counts.iter().filter(|(other, _)| *other != node).copied().collect();
-        let asked = |(peer_id, _): &&(PeerId, NodeId)| self.asked.remove(peer_id).is_some();
-        let holders = synced.holders.iter().filter(asked).copied().collect();
-        self.abandon();
-        holders
+        let Some((mut sync, freed)) = self.sent.take() else {
+            return Settled { holders: Vec::new(), freed: Vec::new() };
+        };
+        let mut holders = Vec::new();
+        sync.claims.retain(|(asked, _)| {
+            let holder = synced.holders.iter().find(|(peer_id, _)| peer_id == asked);
+            holders.extend(holder);
+            holder.is_none()
+        });
+        self.claims.extend(sync.claims);
+        Settled { holders, freed }
     }
 
-    /// An exchange failed, or nobody knows.
+    /// An exchange failed, or nobody knows: all of it is to be told again.
     pub(super) fn abandon(&mut self) {
-        self.in_flight = false;
-        for (peer_id, from) in std::mem::take(&mut self.asked) {
+        let Some((sync, freed)) = self.sent.take() else { return };
+        for (peer_id, from) in sync.claims {
             self.claims.entry(peer_id).or_insert(from);
         }
+        self.discards.extend(sync.discards);
+        self.forgets.extend(sync.forgets);
+        self.freed.extend(freed);
     }
 
     /// Other nodes that have peers, as the last exchange says.

@@ -1,8 +1,9 @@
 //! Peer ids that are announced at one node and bound at another, while that other finds out whether its connection lives.
 //!
-//! Invariant: both lists are bounded, and whoever waits is let in only on the word of the node that has the peer.
+//! Invariant: both lists are bounded, and whoever waits is let in only on the word of the node that has the peer, or when
+//! that node is dead.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::time::Moment;
@@ -19,8 +20,8 @@ pub(super) struct Probes {
     waiting: BTreeMap<Key, (Moment, NodeId, Announce<'static>)>,
     /// Peers of ours that are probed, and for whom.
     probed: BTreeMap<Key, (Moment, NodeId)>,
-    /// In order, since all wait equally long; some are over before.
-    deadlines: VecDeque<(Moment, Key)>,
+    /// When to look at these; some are over before.
+    deadlines: BTreeSet<(Moment, Key)>,
 }
 
 impl Probes {
@@ -29,7 +30,7 @@ impl Probes {
         let key = (announce.info_hash, announce.peer_id);
         if self.waiting.len() < max || self.waiting.contains_key(&key) {
             self.waiting.insert(key, (until, holder, announce));
-            self.deadlines.push_back((until, key));
+            self.deadlines.insert((until, key));
         }
     }
 
@@ -40,11 +41,19 @@ impl Probes {
         self.waiting.remove(&key).map(|(_, _, announce)| announce)
     }
 
+    /// Nodes died: whoever waits for one of them, and for which.
+    pub(super) fn orphans(&mut self, is_live: impl Fn(NodeId) -> bool) -> Vec<(NodeId, Announce<'static>)> {
+        let orphaned = |(_, holder, _): &(Moment, NodeId, Announce<'_>)| !is_live(*holder);
+        let keys: Vec<_> = self.waiting.iter().filter(|(_, entry)| orphaned(entry)).map(|(key, _)| *key).collect();
+        let taken = keys.iter().filter_map(|key| self.waiting.remove(key));
+        taken.map(|(_, holder, announce)| (holder, announce)).collect()
+    }
+
     /// A peer of ours is probed for another node.
     pub(super) fn probed(&mut self, info_hash: InfoHash, peer_id: PeerId, asker: NodeId, until: Moment, max: usize) {
         if self.probed.len() < max {
             self.probed.insert((info_hash, peer_id), (until, asker));
-            self.deadlines.push_back((until, (info_hash, peer_id)));
+            self.deadlines.insert((until, (info_hash, peer_id)));
         }
     }
 
@@ -62,20 +71,20 @@ impl Probes {
     }
 
     pub(super) fn wake(&mut self, now: Moment) {
-        while let Some((due, key)) = self.deadlines.front()
-            && *due <= now
+        while let Some(&(due, key)) = self.deadlines.first()
+            && due <= now
         {
-            if self.waiting.get(key).is_some_and(|(until, ..)| *until <= now) {
-                self.waiting.remove(key);
+            if self.waiting.get(&key).is_some_and(|(until, ..)| *until <= now) {
+                self.waiting.remove(&key);
             }
-            if self.probed.get(key).is_some_and(|(until, _)| *until <= now) {
-                self.probed.remove(key);
+            if self.probed.get(&key).is_some_and(|(until, _)| *until <= now) {
+                self.probed.remove(&key);
             }
-            self.deadlines.pop_front();
+            self.deadlines.pop_first();
         }
     }
 
     pub(super) fn due(&self) -> Option<Moment> {
-        self.deadlines.front().map(|(due, _)| *due)
+        self.deadlines.first().map(|(due, _)| *due)
     }
 }

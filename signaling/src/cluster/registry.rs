@@ -28,8 +28,13 @@ pub enum Input {
     Nodes(Arc<[NodeId]>),
     /// A [`Sync`] was done.
     Synced(Synced),
-    /// A [`Sync`] of this swarm failed, or nobody knows whether it was done.
-    Unsynced(InfoHash),
+    /// A [`Sync`] failed, or nobody knows whether it was done.
+    Unsynced {
+        /// Its swarm.
+        info_hash: InfoHash,
+        /// Its number.
+        serial: u64,
+    },
     /// Another node says something.
     Received(Envelope),
 }
@@ -55,6 +60,8 @@ pub enum Output {
 pub struct Sync {
     /// Which swarm.
     pub info_hash: InfoHash,
+    /// Numbers the exchanges of a shard.
+    pub serial: u64,
     /// This node's peers of it.
     pub count: Count,
     /// Peer ids to be claimed. One that another node holds stays with it, unless it is the node named here.
@@ -70,6 +77,8 @@ pub struct Sync {
 pub struct Synced {
     /// Which swarm.
     pub info_hash: InfoHash,
+    /// As in the question.
+    pub serial: u64,
     /// Who holds the peer ids that were to be claimed.
     pub holders: Vec<(PeerId, NodeId)>,
     /// Peers by node.

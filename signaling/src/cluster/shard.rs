@@ -40,6 +40,7 @@ pub struct ClusterShard {
     /// When to look at a listing; those with an exchange on its way have no entry.
     pub(super) due: BTreeSet<(Moment, InfoHash)>,
     pub(super) in_flight: usize,
+    pub(super) serial: u64,
     pub(super) lookups: (Moment, u32),
     pub(super) parking: Parking,
     pub(super) probes: Probes,
@@ -99,6 +100,7 @@ impl ClusterShard {
             listings: BTreeMap::new(),
             due: BTreeSet::new(),
             in_flight: 0,
+            serial: 0,
             lookups: (Moment(0), 0),
             parking: Parking::default(),
             probes: Probes::default(),
@@ -133,9 +135,9 @@ impl ClusterShard {
             Input::Down => self.isolate(now),
             Input::Nodes(nodes) if self.up => self.renew(now, &nodes),
             Input::Synced(synced) if self.up => self.synced(now, &synced),
-            Input::Unsynced(info_hash) if self.up => self.unsynced(now, info_hash),
+            Input::Unsynced { info_hash, serial } if self.up => self.unsynced(now, info_hash, serial),
             Input::Received(envelope) if self.up && envelope.sender != self.node => self.received(now, envelope),
-            Input::Nodes(_) | Input::Synced(_) | Input::Unsynced(_) | Input::Received(_) => {}
+            Input::Nodes(_) | Input::Synced(_) | Input::Unsynced { .. } | Input::Received(_) => {}
         }
         self.flush(now);
     }
@@ -186,12 +188,13 @@ impl ClusterShard {
     /// Panics if an invariant is broken.
     pub fn check(&self) {
         self.shard.check();
-        assert_eq!(self.in_flight, self.listings.values().filter(|listing| listing.in_flight).count());
+        assert_eq!(self.in_flight, self.listings.values().filter(|listing| listing.in_flight().is_some()).count());
         for (info_hash, listing) in &self.listings {
-            let entry = listing.due.filter(|_| !listing.in_flight).map(|due| (due, *info_hash));
+            let entry = listing.due.filter(|_| listing.in_flight().is_none()).map(|due| (due, *info_hash));
             assert!(entry.is_none_or(|entry| self.due.contains(&entry)), "a listing that is due has an entry");
         }
-        let waiting = self.listings.values().filter(|listing| listing.due.is_some() && !listing.in_flight).count();
+        let waiting =
+            self.listings.values().filter(|listing| listing.due.is_some() && listing.in_flight().is_none()).count();
         assert_eq!(self.due.len(), waiting, "only listings that are due have entries");
     }
 
@@ -259,21 +262,25 @@ impl ClusterShard {
 
     /// A peer is not bound here any more.
     fn left(&mut self, now: Moment, info_hash: InfoHash, peer_id: PeerId) {
-        let node = self.node;
-        self.listing(now, info_hash).release(peer_id, node);
-        self.schedule(info_hash, now);
-        if let Some(asker) = self.probes.left(info_hash, peer_id) {
-            self.publish(asker, info_hash, Message::Freed(peer_id));
+        let (node, asker) = (self.node, self.probes.left(info_hash, peer_id));
+        let listing = self.listing(now, info_hash);
+        listing.release(peer_id, node);
+        if let Some(asker) = asker {
+            listing.tell_freed(peer_id, asker);
         }
+        self.schedule(info_hash, now);
     }
 
     /// The registry told who holds the claims that were asked for, and what the other nodes have.
     fn synced(&mut self, now: Moment, synced: &Synced) {
-        let info_hash = synced.info_hash;
-        let Some(listing) = self.listings.get_mut(&info_hash).filter(|listing| listing.in_flight) else { return };
-        let holders = listing.end(now, synced, self.node);
+        let (info_hash, node) = (synced.info_hash, self.node);
+        let Some(listing) = self.awaited(info_hash, synced.serial) else { return };
+        let settled = listing.end(now, synced, node);
         self.in_flight -= 1;
-        for (peer_id, holder) in holders {
+        for (peer_id, asker) in settled.freed {
+            self.publish(asker, info_hash, Message::Freed(peer_id));
+        }
+        for (peer_id, holder) in settled.holders {
             self.settle(now, info_hash, peer_id, holder);
         }
         self.tidy(synced);
@@ -282,12 +289,18 @@ impl ClusterShard {
         self.reschedule(now, info_hash);
     }
 
-    fn unsynced(&mut self, now: Moment, info_hash: InfoHash) {
-        let Some(listing) = self.listings.get_mut(&info_hash).filter(|listing| listing.in_flight) else { return };
+    fn unsynced(&mut self, now: Moment, info_hash: InfoHash, serial: u64) {
+        let again = now + self.limits.again;
+        let Some(listing) = self.awaited(info_hash, serial) else { return };
         listing.abandon();
-        listing.due = Some(now + self.limits.again);
+        listing.due = Some(again);
         self.in_flight -= 1;
-        self.due.insert((now + self.limits.again, info_hash));
+        self.due.insert((again, info_hash));
+    }
+
+    /// The listing that waits for this exchange; there is none if the exchange was before the cluster was lost.
+    fn awaited(&mut self, info_hash: InfoHash, serial: u64) -> Option<&mut Listing> {
+        self.listings.get_mut(&info_hash).filter(|listing| listing.in_flight() == Some(serial))
     }
 
     /// It is known who holds a peer id that is announced here.
@@ -321,7 +334,9 @@ impl ClusterShard {
             self.counters.conflicts += 1;
             let (conn, refusal) = (announce.conn, Refusal::PeerIdInUse);
             self.shard.deliver(Delivery::Refused { conn, info_hash, peer_id, refusal });
-            self.probes.wait(announce, holder, now + self.limits.probe, self.limits.probes);
+            // Until the other node's lease would have ended, if it is dead and nobody knows yet.
+            let until = now + self.limits.lease + self.limits.heartbeat * 2;
+            self.probes.wait(announce, holder, until, self.limits.probes);
         }
         self.publish(holder, info_hash, Message::Claim(peer_id));
     }
@@ -363,6 +378,6 @@ impl ClusterShard {
     }
 }
 
-fn announces(request: &Request<'_>, peer_id: PeerId) -> bool {
+pub(super) fn announces(request: &Request<'_>, peer_id: PeerId) -> bool {
     matches!(request, Request::Announce(announce) if announce.peer_id == peer_id)
 }

@@ -12,7 +12,7 @@ use swarmreel::tracker::message::Tally;
 use super::listing::Listing;
 use super::nodes::Standing;
 use super::registry::{Output, Synced};
-use super::shard::ClusterShard;
+use super::shard::{ClusterShard, announces};
 use super::{Count, NodeId};
 use crate::tracker::{Request, Scrape};
 
@@ -54,6 +54,9 @@ impl ClusterShard {
     pub(super) fn renew(&mut self, now: Moment, live: &[NodeId]) {
         self.table_asked = false;
         self.nodes.renew(live);
+        for (holder, announce) in self.probes.orphans(|node| self.nodes.is_live(node)) {
+            self.let_in(now, announce, Some(holder));
+        }
         let hashes: Vec<_> = self.listings.keys().copied().collect();
         for info_hash in hashes {
             self.count_elsewhere(info_hash);
@@ -90,9 +93,12 @@ impl ClusterShard {
         }
     }
 
-    fn is_wanted(&self, info_hash: &InfoHash, peer_id: &PeerId) -> bool {
+    /// Whether somebody here stands behind a claim, or may soon.
+    pub(super) fn is_wanted(&self, info_hash: &InfoHash, peer_id: &PeerId) -> bool {
         let pending = self.listings.get(info_hash).is_some_and(|listing| listing.is_pending(peer_id));
-        pending || self.shard.connection_of(info_hash, peer_id).is_some() || self.parking.has_any(info_hash)
+        pending
+            || self.shard.connection_of(info_hash, peer_id).is_some()
+            || self.parking.waiting(info_hash).any(|request| announces(request, *peer_id))
     }
 
     /// The shard's replies count the peers of the other nodes that live.
@@ -126,7 +132,7 @@ impl ClusterShard {
         let mut first = None;
         for info_hash in self.shard.unanswered(scrape) {
             let known = self.listings.get(&info_hash).and_then(|listing| listing.synced_at);
-            if known.is_some_and(|at| at + self.limits.counts_age > now) || !self.may_look_up(now, &info_hash) {
+            if known.is_some_and(|at| at + self.limits.counts_age_short > now) || !self.may_look_up(now, &info_hash) {
                 continue;
             }
             self.listing(now, info_hash);
@@ -173,7 +179,7 @@ impl ClusterShard {
             return;
         }
         let before = listing.due.replace(by);
-        if !listing.in_flight {
+        if listing.in_flight().is_none() {
             before.map(|due| self.due.remove(&(due, info_hash)));
             self.due.insert((by, info_hash));
         }
@@ -183,7 +189,9 @@ impl ClusterShard {
     pub(super) fn reschedule(&mut self, now: Moment, info_hash: InfoHash) {
         let here = self.count_here(&info_hash);
         let limits = &self.limits;
-        let Some(listing) = self.listings.get_mut(&info_hash).filter(|listing| !listing.in_flight) else { return };
+        let Some(listing) = self.listings.get_mut(&info_hash).filter(|listing| listing.in_flight().is_none()) else {
+            return;
+        };
         let next = match () {
             () if listing.has_news() => now,
             () if listing.told != here => listing.told_at.map_or(now, |at| now.max(at + limits.news)),
@@ -225,6 +233,8 @@ impl ClusterShard {
         let Some(listing) = self.listings.get_mut(&info_hash) else { return };
         listing.due = None;
         self.in_flight += 1;
-        self.outputs.push_back(Output::Sync(listing.begin(now, info_hash, here, self.limits.claims)));
+        self.serial += 1;
+        let sync = listing.begin(now, info_hash, self.serial, here, self.limits.claims);
+        self.outputs.push_back(Output::Sync(sync));
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn start(
 fn deliver(workers: &[mpsc::Sender<Input>], input: Input) -> bool {
     let (info_hash, is_message) = match &input {
         Input::Synced(synced) => (synced.info_hash, false),
-        Input::Unsynced(info_hash) => (*info_hash, false),
+        Input::Unsynced { info_hash, .. } => (*info_hash, false),
         Input::Received(envelope) => (envelope.info_hash, true),
         Input::Up { .. } | Input::Down | Input::Nodes(_) => {
             // All hear it, also when one of them does not listen any more.

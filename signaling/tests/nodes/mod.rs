@@ -259,9 +259,10 @@ impl World {
         let Node { id, reachable, .. } = self.nodes[node];
         if !reachable || self.rng.below(100) < self.failures {
             let delay = 2.0;
-            return self.at(delay, Due::Input(node, Input::Unsynced(sync.info_hash)));
+            return self
+                .at(delay, Due::Input(node, Input::Unsynced { info_hash: sync.info_hash, serial: sync.serial }));
         }
-        let Sync { info_hash, count, claims, discards, forgets } = sync;
+        let Sync { info_hash, serial, count, claims, discards, forgets } = sync;
         let entry = self.registry.entry(info_hash).or_default();
         entry.counts.insert(id, count);
         entry.counts.retain(|node, count| *count != Count::NONE && !forgets.contains(node));
@@ -280,13 +281,13 @@ impl World {
         let first = self.rng.below(entry.claims.len().max(1) as u64) as usize;
         let sample = entry.claims.iter().skip(first).take(2).map(|(peer_id, node)| (*peer_id, *node)).collect();
         let delay = self.delay();
-        self.at(delay, Due::Input(node, Input::Synced(Synced { info_hash, holders, counts, sample })));
+        self.at(delay, Due::Input(node, Input::Synced(Synced { info_hash, serial, holders, counts, sample })));
     }
 
     fn input(&mut self, index: usize, input: Input) {
         let hash = match &input {
             Input::Synced(synced) => Some(synced.info_hash),
-            Input::Unsynced(info_hash) => Some(*info_hash),
+            Input::Unsynced { info_hash, .. } => Some(*info_hash),
             Input::Received(envelope) => Some(envelope.info_hash),
             Input::Up { .. } | Input::Down | Input::Nodes(_) => None,
         };

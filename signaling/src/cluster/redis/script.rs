@@ -69,7 +69,7 @@ pub(super) async fn sync<C: ConnectionLike>(
     sync: &Sync,
     limits: &ClusterLimits,
 ) -> RedisResult<Synced> {
-    let Sync { info_hash, count, claims, discards, forgets } = sync;
+    let Sync { info_hash, serial, count, claims, discards, forgets } = sync;
     let reply = run(connection, SYNC, |command| {
         command.arg(2).arg(names.counts(*info_hash)).arg(names.claims(*info_hash));
         command.arg(node.to_string()).arg(count_text(*count)).arg(limits.swarm_life.as_secs()).arg(SAMPLE);
@@ -88,6 +88,7 @@ pub(super) async fn sync<C: ConnectionLike>(
     let claimed = claims.iter().zip(&holders);
     Ok(Synced {
         info_hash: *info_hash,
+        serial: *serial,
         holders: claimed.filter_map(|((peer_id, _), node)| Some((*peer_id, NodeId::from_hex(node)?))).collect(),
         counts: counts.iter().filter_map(|(node, count)| Some((NodeId::from_hex(node)?, count_from(count)?))).collect(),
         sample: sample

@@ -145,7 +145,7 @@ impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
                 }
                 Err(error) => {
                     shared.stats.syncs_failed.fetch_add(1, Ordering::Relaxed);
-                    shared.deliver(Input::Unsynced(sync.info_hash));
+                    shared.deliver(Input::Unsynced { info_hash: sync.info_hash, serial: sync.serial });
                     if error.is_unrecoverable_error() { Err(error) } else { Ok(()) }
                 }
             }
