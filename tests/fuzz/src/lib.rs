@@ -9,36 +9,44 @@ mod case;
 mod driver;
 mod far;
 mod heap;
+#[cfg(test)]
+mod held;
+mod incoming;
 mod magnet;
 mod metadata;
 mod metainfo;
 mod picker;
 mod script;
 mod session;
+mod signaling;
 mod tracker;
 mod wire;
 
 pub use bencode::bencode_decode;
 pub use blame::ban_attribution;
+pub use incoming::tracker_json_server;
 pub use magnet::magnet;
 pub use metadata::ut_metadata;
 pub use metainfo::metainfo;
 pub use picker::picker;
 pub use session::peer_session;
+pub use signaling::signaling_model;
 pub use tracker::tracker_json_client;
 pub use wire::wire_stream;
 
 /// A fuzz target's body.
 pub type Body = fn(&[u8]);
 
-/// Targets 1 to 6, 11, 22 and 23 of threat-model.md §3, by the name of their corpus.
-pub const TARGETS: [(&str, Body); 9] = [
+/// Targets 1 to 6, 8, 10, 11, 22 and 23 of threat-model.md §3, by the name of their corpus.
+pub const TARGETS: [(&str, Body); 11] = [
     ("bencode_decode", bencode_decode),
     ("metainfo", metainfo),
     ("magnet", magnet),
     ("wire_stream", wire_stream),
     ("peer_session", peer_session),
     ("ut_metadata", ut_metadata),
+    ("tracker_json_server", tracker_json_server),
+    ("signaling_model", signaling_model),
     ("tracker_json_client", tracker_json_client),
     ("picker", picker),
     ("ban_attribution", ban_attribution),
