@@ -86,22 +86,29 @@ test("a client of the npm package starts, updates, completes, scrapes and stops"
   assert.deepEqual(await update(other, () => other.stop()), { complete: 0, incomplete: 0 });
 });
 
-test("a client of the npm package scrapes several torrents at once", async () => {
-  const [known, unknown] = [drawHash(), drawHash()];
+test("a client of the npm package scrapes several torrents at once, over WebSocket and over HTTP", async () => {
+  // Over HTTP the package misnames every hash that is not UTF-8.
+  const drawText = () => Buffer.from(drawHash().slice(0, 20)).toString("hex");
+  const [known, unknown] = [drawText(), drawText()];
   const peer = client(known, 0);
   await update(peer, () => peer.start());
-  const announce = `ws://127.0.0.1:${server.port}/scrape`;
-  const scrape = (/** @type {string | string[]} */ infoHash) =>
-    new Promise((resolve, reject) => {
-      Client.scrape({ infoHash, announce }, (/** @type {Error} */ error, /** @type {any} */ found) =>
-        error ? reject(error) : resolve(found),
-      );
-    });
-  const both = /** @type {Record<string, any>} */ (await scrape([known, unknown]));
-  assert.equal(both[known].complete, 1);
-  assert.deepEqual([both[unknown].complete, both[unknown].incomplete, both[unknown].downloaded], [0, 0, 0]);
-  assert.equal(/** @type {any} */ (await scrape(known)).complete, 1);
+  for (const scheme of ["ws", "http"]) {
+    const announce = `${scheme}://127.0.0.1:${server.port}/announce`;
+    const both = await scrape(announce, [known, unknown]);
+    assert.equal(both[known].complete, 1, scheme);
+    assert.deepEqual([both[unknown].complete, both[unknown].incomplete, both[unknown].downloaded], [0, 0, 0], scheme);
+    assert.equal((await scrape(announce, known)).complete, 1, scheme);
+  }
 });
+
+/** @param {string} announce @param {string | string[]} infoHash @returns {Promise<any>} */
+function scrape(announce, infoHash) {
+  return new Promise((resolve, reject) => {
+    Client.scrape({ infoHash, announce }, (/** @type {Error} */ error, /** @type {any} */ found) =>
+      error ? reject(error) : resolve(found),
+    );
+  });
+}
 
 test("two clients of the npm package exchange offer and answer", async () => {
   const infoHash = drawHash();

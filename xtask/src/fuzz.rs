@@ -12,13 +12,16 @@ use crate::install;
 use crate::process::{command, root, run, target};
 
 /// The bodies are in tests/fuzz, where every test run replays what was found.
-const TARGETS: [&str; 10] = [
+const TARGETS: [&str; 13] = [
     "bencode_decode",
     "metainfo",
     "magnet",
     "wire_stream",
     "peer_session",
     "ut_metadata",
+    "tracker_json_server",
+    "backplane_msg",
+    "signaling_model",
     "tracker_json_client",
     "ws_upgrade",
     "picker",
@@ -176,7 +179,7 @@ mod tests {
         let (all, one) = (words("--minutes 2"), words("picker --runs 10 --asan"));
         assert_eq!(
             (plan(&all).unwrap().targets.len(), plan(&all).unwrap().budget),
-            (9, "-max_total_time=120".to_owned())
+            (11, "-max_total_time=120".to_owned())
         );
         let one = plan(&one).unwrap();
         assert_eq!((one.targets, one.budget, one.asan, one.keep), (vec!["picker"], "-runs=10".to_owned(), true, false));

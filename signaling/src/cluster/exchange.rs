@@ -110,7 +110,7 @@ impl ClusterShard {
     fn take_offers(&mut self, now: Moment, sender: NodeId, info_hash: InfoHash, offers: Offers) {
         let Offers { offerer, complete, network, offers } = offers;
         let side = (Network(network), complete);
-        let partners = self.shard.partners_elsewhere(now, &info_hash, &offerer, side, offers.len());
+        let partners = self.shard.partners_elsewhere(now, &info_hash, side, offers.len());
         for ((offer_id, sdp), to) in offers.into_iter().zip(partners) {
             let Some(sdp) = Sdp::from_json(sdp) else { continue };
             let expires_at = now + self.tracker_limits.offer_life;

@@ -9,11 +9,12 @@ use swarmreel::time::Moment;
 
 use super::TrackerLimits;
 use super::allowance::Allowance;
+use super::request::Network;
 use super::tight;
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) address: IpAddr,
+    pub(super) network: Network,
     /// Nearly always one: a list takes a third of a map's room.
     memberships: Vec<Membership>,
     pub(super) allowance: Allowance,
@@ -37,7 +38,7 @@ pub(super) struct Membership {
 impl Connection {
     pub(super) fn new(now: Moment, address: IpAddr, limits: &TrackerLimits) -> Self {
         Self {
-            address: address.to_canonical(),
+            network: Network::from(address),
             memberships: Vec::new(),
             allowance: Allowance::new(now, limits),
             strikes: 0,

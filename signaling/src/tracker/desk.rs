@@ -19,7 +19,7 @@ use super::incoming::Incoming;
 use super::keyed::Keyed;
 use super::refusal::Refusal;
 use super::reply;
-use super::request::{Announce, Answer, Asker, Leave, Network, Offer, Request, Scrape};
+use super::request::{Announce, Answer, Asker, Leave, Offer, Request, Scrape};
 use super::stats::Stats;
 use super::{ConnId, Output, TrackerLimits};
 
@@ -168,7 +168,7 @@ impl Desk {
         let mut stats = Stats::default();
         for connection in self.connections.values() {
             let members = connection.memberships().iter().map(|member| (&member.peer_id, member.complete));
-            stats.count(connection.address, members);
+            stats.count(connection.network.is_ipv4(), members);
         }
         stats
     }
@@ -212,7 +212,7 @@ impl Desk {
                 }
                 let complete = self.join(now, peer, event, left)?;
                 self.thin_out(&mut offers, numwant, too_often);
-                let network = Network::from(self.connection(conn).address);
+                let network = self.connection(conn).network;
                 Ok(Request::Announce(Announce { conn, network, info_hash, peer_id, complete, offers, too_often }))
             }
         }

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::OFFERS_MAX;
 
+use super::ConnId;
 use super::request::Network;
 use super::side::Slot;
 use super::swarm::Swarm;
@@ -25,8 +26,8 @@ pub(super) struct Round {
 /// Who makes the offers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Offerer {
-    /// Unless it is a peer of another node.
-    pub(super) slot: Option<Slot>,
+    /// Its connection, unless it is a peer of another node. While messages are under way that may be two peers of a swarm.
+    pub(super) conn: Option<ConnId>,
     pub(super) network: Network,
     pub(super) complete: bool,
 }
@@ -49,11 +50,12 @@ pub(super) fn pair(swarm: &Swarm, offerer: Offerer, count: usize, now: Moment, d
             _ => walks.1.next().or_else(|| walks.0.next()),
         };
         let Some((network, slot)) = next else { break };
-        if Some(slot) == offerer.slot {
+        let partner = swarm.peer(slot);
+        if Some(partner.conn) == offerer.conn {
             continue;
         }
         let taken = chosen.iter().filter(|other| **other == network).count();
-        if taken < share && swarm.peer(slot).received.admits(now, own, others) {
+        if taken < share && partner.received.admits(now, own, others) {
             round.partners.push(slot);
             chosen.push(network);
         } else {
@@ -68,7 +70,7 @@ fn networks(swarm: &Swarm, offerer: Offerer) -> usize {
     if offerer.complete {
         return swarm.side(false).networks();
     }
-    let alone = offerer.slot.is_some() && swarm.len_of(offerer.network) == 1;
+    let alone = offerer.conn.is_some() && swarm.len_of(offerer.network) == 1;
     swarm.networks() - usize::from(alone)
 }
 
@@ -87,8 +89,8 @@ mod tests {
     use swarmreel::ids::PeerId;
     use swarmreel::rng::Rng;
 
-    use super::super::ConnId;
     use super::super::keyed::Keyed;
+    use super::super::swarm::Peer;
     use super::*;
 
     /// A swarm of seeders 1, 2, … and leechers 101, 102, …, each on the connection of its number and in the network that
@@ -107,8 +109,8 @@ mod tests {
     fn partners(swarm: &Swarm, of: u8, count: usize, rng: &mut Rng) -> Vec<u64> {
         let slot = swarm.find(&PeerId([of; 20])).unwrap();
         let draws = [rng.below(u64::MAX), rng.below(u64::MAX)];
-        let &super::super::swarm::Peer { network, complete, .. } = swarm.peer(slot);
-        let round = pair(swarm, Offerer { slot: Some(slot), network, complete }, count, Moment(1), draws);
+        let &Peer { conn, network, complete, .. } = swarm.peer(slot);
+        let round = pair(swarm, Offerer { conn: Some(conn), network, complete }, count, Moment(1), draws);
         round.partners.iter().map(|slot| swarm.peer(*slot).conn.0).collect()
     }
 

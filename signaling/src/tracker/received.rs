@@ -9,20 +9,19 @@ use swarmreel::time::Moment;
 
 use super::offers::Stamp;
 use super::request::Network;
+use super::tight;
 
 /// Offers remembered: enough to see a share of a quarter.
 const KEPT: usize = 16;
 /// For how long: two announces of everybody else.
 const LIFE: Duration = Duration::from_secs(180);
-/// So many offers of one network are no flood.
-const HARMLESS: usize = 3;
 
 #[derive(Debug, Default)]
 pub(super) struct Received(Vec<(Stamp, u32)>);
 
 impl Received {
     /// May an offer of this network be relayed, in a swarm with so many networks besides the receiver's own? A quarter may
-    /// be of one network; where there are fewer than four, as much as would be its part; of a single one, everything.
+    /// be of one network, or its part of those remembered if that is more; where there is a single one, everything.
     pub(super) fn admits(&self, now: Moment, network: Network, networks: usize) -> bool {
         if networks <= 1 {
             return true;
@@ -33,7 +32,7 @@ impl Received {
             all += 1;
             same += usize::from(*other == tag(network));
         }
-        same <= (KEPT / networks).max(HARMLESS).max(all / 4)
+        same <= (KEPT / networks).max(1).max(all / 4)
     }
 
     /// An offer of this network was relayed.
@@ -42,7 +41,8 @@ impl Received {
         if self.0.len() == KEPT {
             self.0.remove(0);
         }
-        self.0.push((Stamp::of(now), tag(network)));
+        let end = self.0.len();
+        tight::insert(&mut self.0, end, (Stamp::of(now), tag(network)));
     }
 }
 
@@ -81,14 +81,14 @@ mod tests {
         assert_eq!(admitted(0, 1), 100, "there is no choice");
         assert_eq!(admitted(0, 2), 8, "half");
         assert_eq!(admitted(0, 4), 4);
-        assert_eq!(admitted(0, 30), 3, "a few are no flood");
+        assert_eq!(admitted(0, 30), 1);
         assert_eq!(admitted(16, 30), 4, "a quarter");
     }
 
     #[test]
     fn s10_what_is_long_ago_does_not_count() {
         let mut received = Received::default();
-        (0..3).for_each(|_| received.note(NOW, Network(0)));
+        received.note(NOW, Network(0));
         assert!(!received.admits(NOW + LIFE / 2, Network(0), 30));
         assert!(received.admits(NOW + LIFE, Network(0), 30));
         (0..100).for_each(|_| received.note(NOW, Network(1)));

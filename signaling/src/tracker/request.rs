@@ -15,13 +15,22 @@ use super::sdp::Sdp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Network(pub u64);
 
+/// What an IPv4 address has in front; an IPv6 address would be a multicast one.
+const IPV4: u64 = 0xffff_ffff;
+
 impl From<IpAddr> for Network {
     fn from(address: IpAddr) -> Self {
-        // No global IPv6 address has 32 zero bits in front, so the two families do not meet.
         match address.to_canonical() {
-            IpAddr::V4(address) => Network(u64::from(address.to_bits())),
+            IpAddr::V4(address) => Network(IPV4 << 32 | u64::from(address.to_bits())),
             IpAddr::V6(address) => Network((address.to_bits() >> 64) as u64),
         }
+    }
+}
+
+impl Network {
+    /// Is it an IPv4 address?
+    pub fn is_ipv4(self) -> bool {
+        self.0 >> 32 == IPV4
     }
 }
 

@@ -177,13 +177,13 @@ impl Shard {
     }
 
     fn relay_offers(&mut self, now: Moment, slot: Slot, announce: &Announce<'_>) {
-        let Announce { network, info_hash, peer_id, complete, offers, .. } = announce;
+        let Announce { conn, network, info_hash, peer_id, complete, offers, .. } = announce;
         let draws = self.draws();
         let swarm = self.swarms.get_mut(info_hash).expect("the announcer is in the swarm");
         let open = swarm.peer_mut(slot).offers.refresh(now);
         let count = offers.len().min(self.limits.offers_outstanding.saturating_sub(open));
         self.counters.withhold(offers.len() - count, Withheld::Outstanding);
-        let offerer = Offerer { slot: Some(slot), network: *network, complete: *complete };
+        let offerer = Offerer { conn: Some(*conn), network: *network, complete: *complete };
         let share = self.elsewhere.share(info_hash, *complete, swarm.tally(), count);
         let Round { partners, spared } = pairing::pair(swarm, offerer, count - share, now, draws);
         let rest = &offers[partners.len()..count];

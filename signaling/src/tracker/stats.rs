@@ -4,7 +4,6 @@
 //! writes text of its own into the page (threat-model S19).
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use serde::Serialize;
 use swarmreel::ids::PeerId;
@@ -59,7 +58,7 @@ impl Stats {
     }
 
     /// Counts one connection by its peers: the name of each, and whether it has all bytes.
-    pub(super) fn count<'a>(&mut self, address: IpAddr, members: impl Iterator<Item = (&'a PeerId, bool)> + Clone) {
+    pub(super) fn count<'a>(&mut self, is_ipv4: bool, members: impl Iterator<Item = (&'a PeerId, bool)> + Clone) {
         let Some((first, _)) = members.clone().next() else { return };
         self.peers_all += 1;
         let (all, complete) = members.fold((0, 0), |(all, some), (_, complete)| (all + 1, some + u32::from(complete)));
@@ -68,7 +67,7 @@ impl Stats {
             complete if complete == all => &mut self.peers_seeder_only,
             _ => &mut self.peers_seeder_and_leecher,
         } += 1;
-        *if address.is_ipv4() { &mut self.peers_ipv4 } else { &mut self.peers_ipv6 } += 1;
+        *if is_ipv4 { &mut self.peers_ipv4 } else { &mut self.peers_ipv6 } += 1;
         let (name, version) = client_of(first);
         *self.clients.entry(name).or_default().entry(version).or_default() += 1;
     }

@@ -1,7 +1,7 @@
 //! Collections that hold little more memory than they need: there are as many of them as there are peers.
 //!
-//! Invariant: after a call here, at most a third of the room is idle where things were added, and half where they were
-//! removed; what is empty holds nothing.
+//! Invariant: after a call here, at most a fifth of the room is idle where things were added (and one place), and half where they
+//! were removed; what is empty holds nothing.
 
 use std::hash::Hash;
 
@@ -15,7 +15,7 @@ pub(super) type Table<K, V> = IndexMap<K, V, Keyed>;
 /// Makes room for one more.
 pub(super) fn reserve<K: Hash + Eq, V>(table: &mut Table<K, V>) {
     if table.len() == table.capacity() {
-        table.reserve_exact(1 + table.len() / 2);
+        table.reserve_exact(1 + table.len() / 4);
     }
 }
 
@@ -29,7 +29,7 @@ pub(super) fn shrink<K: Hash + Eq, V>(table: &mut Table<K, V>) {
 /// Adds to a list.
 pub(super) fn insert<T>(list: &mut Vec<T>, index: usize, item: T) {
     if list.len() == list.capacity() {
-        list.reserve_exact(1 + list.len() / 2);
+        list.reserve_exact(1 + list.len() / 4);
     }
     list.insert(index, item);
 }

@@ -64,6 +64,12 @@ pub(crate) fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
     (made, (PEAK.get() - before).max(0) as usize)
 }
 
+/// Bytes that live now; only differences mean anything.
+#[cfg(test)]
+pub(crate) fn live() -> isize {
+    LIVE.get()
+}
+
 /// Panics if more bytes were held than `input` bytes of input allow.
 pub(crate) fn allow(input: usize, held: usize) {
     let allowed = PER_INPUT_BYTE * input + FIXED;

@@ -3,29 +3,37 @@
 //! Invariant: a body is a pure function of its bytes, so that a crash found by `cargo xtask fuzz` is found again by the
 //! ordinary tests (`tests/replay.rs`), which run every file of `corpus/` and `regressions/`.
 
+mod backplane;
 mod bencode;
 mod blame;
 mod case;
 mod driver;
 mod far;
 mod heap;
+#[cfg(test)]
+mod held;
+mod incoming;
 mod magnet;
 mod metadata;
 mod metainfo;
 mod picker;
 mod script;
 mod session;
+mod signaling;
 mod tracker;
 mod websocket;
 mod wire;
 
+pub use backplane::backplane_msg;
 pub use bencode::bencode_decode;
 pub use blame::ban_attribution;
+pub use incoming::tracker_json_server;
 pub use magnet::magnet;
 pub use metadata::ut_metadata;
 pub use metainfo::metainfo;
 pub use picker::picker;
 pub use session::peer_session;
+pub use signaling::signaling_model;
 pub use tracker::tracker_json_client;
 pub use websocket::ws_upgrade;
 pub use wire::wire_stream;
@@ -33,14 +41,17 @@ pub use wire::wire_stream;
 /// A fuzz target's body.
 pub type Body = fn(&[u8]);
 
-/// Targets 1 to 6, 11, 12, 22 and 23 of threat-model.md §3, by the name of their corpus.
-pub const TARGETS: [(&str, Body); 10] = [
+/// Targets 1 to 6, 8 to 12, 22 and 23 of threat-model.md §3, by the name of their corpus.
+pub const TARGETS: [(&str, Body); 13] = [
     ("bencode_decode", bencode_decode),
     ("metainfo", metainfo),
     ("magnet", magnet),
     ("wire_stream", wire_stream),
     ("peer_session", peer_session),
     ("ut_metadata", ut_metadata),
+    ("tracker_json_server", tracker_json_server),
+    ("backplane_msg", backplane_msg),
+    ("signaling_model", signaling_model),
     ("tracker_json_client", tracker_json_client),
     ("ws_upgrade", ws_upgrade),
     ("picker", picker),

@@ -106,13 +106,12 @@ impl Shard {
         &mut self,
         now: Moment,
         info_hash: &InfoHash,
-        offerer: &PeerId,
         (network, complete): (Network, bool),
         count: usize,
     ) -> Vec<ConnId> {
         let draws = self.draws();
         let Some(swarm) = self.swarms.get_mut(info_hash) else { return Vec::new() };
-        let offerer = Offerer { slot: swarm.find(offerer), network, complete };
+        let offerer = Offerer { conn: None, network, complete };
         let partners = pairing::pair(swarm, offerer, count, now, draws).partners;
         partners.into_iter().map(|slot| swarm.receives(slot, now, network)).collect()
     }
