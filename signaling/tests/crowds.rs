@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use common::{PATIENCE, Server, bytes_until_closed, close_code, leecher, upgrade};
+use common::{PATIENCE, Server, bytes_until_closed, close_code, connect_from, upgrade};
 
 /// For an honest client, on a machine however busy. The row says 100 ms.
 const PROMPT: Duration = Duration::from_secs(5);
@@ -37,7 +37,7 @@ async fn s5_five_thousand_drips_at_once_keep_nobody_out() {
     let server = Server::with_sockets(ServerLimits { handshake, ..sockets }).await;
     let mut drips = Vec::new();
     for number in 0..count {
-        let mut stream = server.connect_from(number).await;
+        let mut stream = connect_from(number, server.address).await;
         stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
         drips.push(stream);
     }
@@ -63,31 +63,38 @@ async fn s14_clients_that_are_sent_away_come_back_once_and_spread_out() {
     let server = Server::start(options.clone()).await;
     let mut streams = Vec::new();
     for number in 0..count {
-        let mut stream = server.connect_from(number).await;
+        let mut stream = connect_from(number, server.address).await;
         assert!(upgrade(&mut stream, "").await.starts_with("HTTP/1.1 101 "));
         streams.push(stream);
     }
-    let away = streams.into_iter().map(|mut stream| tokio::spawn(async move { bytes_until_closed(&mut stream).await }));
-    let away: Vec<_> = away.collect();
+    let away = all(streams.into_iter().map(|mut stream| async move { bytes_until_closed(&mut stream).await }));
     let address = server.address;
     server.stop().await;
-    let heard: Vec<Vec<u8>> = join_all(away).await.into_iter().map(Result::unwrap).collect();
-    let server = &Server::start_at(address, options).await;
+    let server = Server::start_at(address, options).await;
 
-    let hints: Vec<u64> = heard.iter().map(|bytes| hint(bytes)).collect();
+    let hints: Vec<u64> = away.await.iter().map(|bytes| hint(bytes)).collect();
     for seconds in 1..=3 {
         let share = hints.iter().filter(|&&hint| hint == seconds).count();
         assert!(share > count / 6, "{share} of {count} come back after {seconds} s");
     }
     assert!(hints.iter().all(|hint| (1..=3).contains(hint)), "few clients are back soon");
-    let back = hints.iter().enumerate().map(|(number, &hint)| async move {
+    let back = all(hints.into_iter().enumerate().map(|(number, hint)| async move {
         sleep(Duration::from_secs(hint)).await;
-        let mut stream = server.connect_from(number).await;
+        let mut stream = connect_from(number, address).await;
         upgrade(&mut stream, "").await.starts_with("HTTP/1.1 101 ")
-    });
-    let back = timeout(Duration::from_secs(60), join_all(back)).await.expect("all are back within a minute");
+    }));
+    let back = timeout(Duration::from_secs(60), back).await.expect("all are back within a minute");
     assert!(back.into_iter().all(|back| back), "one connection for each is enough");
-    server.join().await.announce(leecher(1)).await;
+    server.join().await.expect_alive(1).await;
+    server.stop().await;
+}
+
+/// The results of all of them, each in a task of its own: at once, and with turns of their own.
+fn all<T: Send + 'static>(
+    clients: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> impl Future<Output = Vec<T>> {
+    let tasks: Vec<_> = clients.map(tokio::spawn).collect();
+    async { join_all(tasks).await.into_iter().map(|result| result.expect("no client panics")).collect() }
 }
 
 /// The seconds in `retry in 3 s`, of a close with 1012.

@@ -61,14 +61,6 @@ impl Server {
         Client(client_async(request, stream).await.expect("a WebSocket").0)
     }
 
-    /// A connection from one of many loopback addresses, of which each gives way to the next after 50.
-    pub(crate) async fn connect_from(&self, number: usize) -> TcpStream {
-        let [.., high, low] = (number / 50).to_be_bytes();
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind((Ipv4Addr::new(127, 1, high, low), 0).into()).unwrap();
-        socket.connect(self.address).await.unwrap()
-    }
-
     /// A connection that was upgraded by hand, and sends what bytes it likes.
     pub(crate) async fn raw(&self) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
@@ -99,6 +91,14 @@ impl Server {
         }
         panic!("there were never {count} peers");
     }
+}
+
+/// A connection from one of many loopback addresses, of which each gives way to the next after 50.
+pub(crate) async fn connect_from(number: usize, to: SocketAddr) -> TcpStream {
+    let [.., high, low] = (number / 50).to_be_bytes();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::new(127, 1, high, low), 0).into()).unwrap();
+    socket.connect(to).await.unwrap()
 }
 
 pub(crate) struct Client(pub(crate) WebSocketStream<TcpStream>);
