@@ -345,6 +345,35 @@ async fn a_redis_cluster_serves_as_one_server_does() {
     assert_eq!(heard, 2, "each node's channel is known to one server only");
 }
 
+/// The rights that docs/CLUSTER.md gives a node are enough, and are no more than it says.
+#[tokio::test]
+async fn c4_a_node_needs_few_rights() {
+    let page = include_str!("../../docs/CLUSTER.md");
+    let (_, rule) = page.split_once("user swarmreel on >PASSWORD ").expect("a rule");
+    let (rule, _) = rule.split_once("```").expect("its end");
+    let redis = Redis::start();
+    let rule = rule.replace("sr:", "test:");
+    let user: Vec<_> =
+        ["ACL", "SETUSER", "swarmreel", "on", ">hush"].into_iter().chain(rule.split_whitespace()).collect();
+    assert_eq!(redis.ask(&user), "OK");
+    let url = format!("redis://swarmreel:hush@127.0.0.1:{}", redis.port);
+    let mut a = Node::start(&url).await;
+    let mut b = Node::start(&url).await;
+    assert_eq!(a.table().await.len(), 2);
+    assert_eq!(a.sync(Sync { claims: vec![(peer(1), None)], ..nothing(HASH) }).await.holders, [(peer(1), a.id)]);
+    let envelope = a.says(b.id, Message::Claim(peer(1)));
+    assert_eq!(b.received().await, envelope);
+    b.link.stop().await;
+    assert_eq!(&*a.table().await, [a.id], "it gave its lease back");
+    for command in ["KEYS *", "GET other", "FLUSHALL", "CONFIG GET *", "SPUBLISH other x"] {
+        let words: Vec<_> = ["--user", "swarmreel", "--pass", "hush", "--no-auth-warning"]
+            .into_iter()
+            .chain(command.split(' '))
+            .collect();
+        assert!(redis.ask(&words).starts_with("NOPERM"), "{command}");
+    }
+}
+
 #[tokio::test]
 async fn c4_redis_over_tls_is_known_by_its_certificate() {
     let folder = std::env::temp_dir().join(format!("swarmreel-redis-tls-{}", std::process::id()));

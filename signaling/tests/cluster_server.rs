@@ -55,9 +55,11 @@ async fn f12_c6_a_node_is_killed_under_a_crowd() {
     nodes[1].kill();
     let took = settled(&[&nodes[0], &nodes[2]], &crowd, "by the other nodes").await;
     assert!(took < Duration::from_secs(30), "clients are back and ghosts are gone: {took:?}");
+    let busy = crowd.latency_p99();
+    eprintln!("p99 from announce to response at the other nodes: {quiet:?} before, {busy:?} meanwhile");
+    // Twice, and what a busy machine may add.
+    assert!(busy < quiet * 2 + Duration::from_secs(1), "{busy:?} instead of {quiet:?}");
     crowd.forget_answers();
-    sleep(Duration::from_secs(10)).await;
-    eprintln!("p99 from announce to response: {quiet:?} before, {:?} after", crowd.latency_p99());
     eventually("everybody meets somebody", async || crowd.unanswered() == 0).await;
 
     nodes[1].restart();

@@ -12,7 +12,7 @@ use crate::install;
 use crate::process::{command, root, run, target};
 
 /// The bodies are in tests/fuzz, where every test run replays what was found.
-const TARGETS: [&str; 11] = [
+const TARGETS: [&str; 12] = [
     "bencode_decode",
     "metainfo",
     "magnet",
@@ -20,6 +20,7 @@ const TARGETS: [&str; 11] = [
     "peer_session",
     "ut_metadata",
     "tracker_json_server",
+    "backplane_msg",
     "signaling_model",
     "tracker_json_client",
     "picker",

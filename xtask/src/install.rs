@@ -9,8 +9,10 @@ use crate::process::{cargo, command, find, output, root, run, target};
 /// The oldest Node that runs the tests.
 const NODE_MAJOR_MIN: u32 = 20;
 
-/// The TURN server of the tests, which the package also sets up as a service of the machine: nobody asked for that.
+/// The TURN server and the Redis of the tests, which their packages also set up as services of the machine: nobody asked
+/// for that.
 const TURN: &str = "coturn";
+const REDIS: &str = "redis-server";
 
 /// A program that the browser tests drive. `tests/browser/lib/people.mjs` looks for browsers in the same places.
 struct Program {
@@ -125,6 +127,11 @@ pub(crate) fn libtorrent() -> Result<()> {
     debian(if is_found { &[] } else { &["python3-libtorrent"] }, "the tests against libtorrent")
 }
 
+/// Redis, by which the cluster tests' servers share their swarms.
+pub(crate) fn redis() -> Result<()> {
+    debian(if find("redis-server").is_some() { &[] } else { &[REDIS] }, "the cluster tests")
+}
+
 /// aquatic's tracker, into `target/tools/bin`: 4 minutes, once. Where it can't be built the scenes that need it are
 /// skipped, and say so.
 pub(crate) fn aquatic() {
@@ -155,9 +162,11 @@ fn debian(packages: &[&str], purpose: &str) -> Result<()> {
     run(command("apt-get").arg("update"))?;
     let install = ["install", "--yes", "--no-install-recommends"];
     run(command("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install).args(packages))?;
-    if packages.contains(&TURN) && find("systemctl").is_some() {
-        // Where no systemd runs, `--now` has nothing to stop, and says so.
-        _ = output(command("systemctl").args(["disable", "--now", TURN]));
+    for service in [TURN, REDIS].iter().filter(|service| packages.contains(service)) {
+        if find("systemctl").is_some() {
+            // Where no systemd runs, `--now` has nothing to stop, and says so.
+            _ = output(command("systemctl").args(["disable", "--now", service]));
+        }
     }
     Ok(())
 }

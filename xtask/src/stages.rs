@@ -74,9 +74,10 @@ fn lint() -> Result<()> {
     run(&mut cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
 }
 
-/// Units, golden vectors, the server over loopback, the simulator's fixed seeds, libtorrent.
+/// Units, golden vectors, the server over loopback, a cluster of three, the simulator's fixed seeds, libtorrent.
 fn rust() -> Result<()> {
     install::libtorrent()?;
+    install::redis()?;
     run(&mut cargo(["test", "--workspace"]))
 }
 

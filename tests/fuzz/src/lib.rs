@@ -3,6 +3,7 @@
 //! Invariant: a body is a pure function of its bytes, so that a crash found by `cargo xtask fuzz` is found again by the
 //! ordinary tests (`tests/replay.rs`), which run every file of `corpus/` and `regressions/`.
 
+mod backplane;
 mod bencode;
 mod blame;
 mod case;
@@ -22,6 +23,7 @@ mod signaling;
 mod tracker;
 mod wire;
 
+pub use backplane::backplane_msg;
 pub use bencode::bencode_decode;
 pub use blame::ban_attribution;
 pub use incoming::tracker_json_server;
@@ -37,8 +39,8 @@ pub use wire::wire_stream;
 /// A fuzz target's body.
 pub type Body = fn(&[u8]);
 
-/// Targets 1 to 6, 8, 10, 11, 22 and 23 of threat-model.md §3, by the name of their corpus.
-pub const TARGETS: [(&str, Body); 11] = [
+/// Targets 1 to 6, 8 to 11, 22 and 23 of threat-model.md §3, by the name of their corpus.
+pub const TARGETS: [(&str, Body); 12] = [
     ("bencode_decode", bencode_decode),
     ("metainfo", metainfo),
     ("magnet", magnet),
@@ -46,6 +48,7 @@ pub const TARGETS: [(&str, Body); 11] = [
     ("peer_session", peer_session),
     ("ut_metadata", ut_metadata),
     ("tracker_json_server", tracker_json_server),
+    ("backplane_msg", backplane_msg),
     ("signaling_model", signaling_model),
     ("tracker_json_client", tracker_json_client),
     ("picker", picker),

@@ -65,7 +65,7 @@ impl FromStr for Address {
         }
         let info = |host: &str| {
             let info = format!("{scheme}://{user}{host}").into_connection_info().map_err(|_| SHAPE)?;
-            let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+            let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
             Ok::<_, &str>(info.set_redis_settings(settings))
         };
         let servers = hosts.split(',').map(info).collect::<Result<_, _>>()?;
