@@ -26,6 +26,11 @@ use signals::Hangup;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    // A worker without its thread would keep its share of the swarms from everybody: better to be started anew.
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("{panic}");
+        std::process::abort();
+    }));
     let outcome = match config::parse(std::env::args_os().skip(1)) {
         Ok(Command::Print(words)) => {
             print!("{words}");

@@ -288,6 +288,36 @@ async fn s9_a_dead_owner_of_a_peer_id_is_found_out_and_a_living_one_stays() {
 }
 
 #[tokio::test]
+async fn s9_however_often_its_name_is_claimed_a_living_owner_stays() {
+    let server = Server::start(Options::default()).await;
+    let (mut owner, mut claimant) = (server.join().await, server.join().await);
+    owner.expect_alive(1).await;
+    for claim in 0..30 {
+        let reply = claimant.announce(leecher(1)).await;
+        assert!(matches!(reply, ServerMessage::Failure { .. }), "claim {claim}: {reply:?}");
+        owner.expect_alive(1).await; // reads, and so answers what it is asked
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s7_a_client_that_is_back_with_all_its_torrents_gets_every_reply() {
+    let server = Server::start(Options::default()).await;
+    let mut client = server.join().await;
+    let torrents = 0..128;
+    for name in torrents.clone() {
+        let announce = Announce { info_hash: InfoHash([name; 20]), ..leecher(1) };
+        client.0.feed(Message::text(ClientMessage::Announce(announce).write())).await.unwrap();
+    }
+    client.0.flush().await.unwrap(); // all in one piece
+    for name in torrents {
+        let reply = client.next().await;
+        assert!(matches!(reply, ServerMessage::Response { .. }), "{name}: {reply:?}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_stop_says_goodbye_to_everybody() {
     let server = Server::start(Options::default()).await;
     let mut clients = [server.join().await, server.join().await];

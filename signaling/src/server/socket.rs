@@ -97,6 +97,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         } else {
             ready!(stream.poll_flush(turn.context))
         };
+        // TLS keeps bytes of its own, so only a flush shows that the client takes them.
+        turn.exchange.client(self.conn).unstuck();
         Poll::Ready(done.map_err(|_| Over))
     }
 
