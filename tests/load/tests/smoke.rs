@@ -23,7 +23,7 @@ fn start() -> (SocketAddr, oneshot::Sender<()>) {
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
-            serve(listener, Options::default(), async { drop(stopped.await) }).await;
+            serve(listener, Options::default(), async { drop(stopped.await) }).await.unwrap();
         });
     });
     (told.recv().unwrap(), stop)
