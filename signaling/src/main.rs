@@ -20,7 +20,17 @@ use config::{Command, Config, StunPort};
 use reload::Files;
 use signals::Hangup;
 
+/// Of glibc's, mimalloc and this, it costs the least per connection, and alone gives memory back once 8,000 have left.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
+    // A worker without its thread would keep its share of the swarms from everybody: better to be started anew.
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("{panic}");
+        std::process::abort();
+    }));
     let outcome = match config::parse(std::env::args_os().skip(1)) {
         Ok(Command::Print(words)) => {
             print!("{words}");

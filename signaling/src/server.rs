@@ -49,8 +49,8 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use crate::TrackerLimits;
 use crate::cluster::redis::{ClusterOptions, Link, LinkSender};
+use crate::{Stats, TrackerLimits};
 pub use access::{AccessError, AccessList, ListKind};
 use admission::household;
 use counters::Counters;
@@ -123,6 +123,8 @@ struct Shared {
     ice: IceConfig,
     /// How often a household may scrape over HTTP.
     scrapes: Mutex<Buckets>,
+    /// The last statistics, and when they were gathered.
+    stats: tokio::sync::Mutex<Option<(Instant, Arc<Stats>)>>,
     /// The files of the site that are served: all or none.
     site: &'static [site::File],
     /// When time began.
@@ -203,6 +205,7 @@ fn start(options: Options) -> io::Result<(Arc<Shared>, Option<Link>, watch::Send
     let shared = Arc::new(Shared {
         ice: IceConfig::new(options.ice.clone()),
         scrapes: Mutex::new(Buckets::new(SCRAPERS, SCRAPES)),
+        stats: tokio::sync::Mutex::default(),
         site: if options.site { site::FILES } else { &[] },
         started: Instant::now(),
         counters: (0..count).map(|_| Counters::default()).collect(),

@@ -1,4 +1,4 @@
-//! Floods over real loopback sockets, and what they cost: rows S3, S4, S7 and S11 of the threat model.
+//! Floods over real loopback sockets, and what they cost: rows S3, S4, S7, S11 and S12 of the threat model.
 //!
 //! Invariant: these tests run one at a time, apart from all others, so what the process grows by meanwhile (on Linux) is
 //! the flood's. The bounds leave room for the allocator; a flood that is stored exceeds them several times over.
@@ -10,7 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use futures_util::SinkExt;
-use swarmreel::tracker::message::{ClientMessage, MESSAGE_BYTES_MAX, ServerMessage};
+use swarmreel::ids::InfoHash;
+use swarmreel::tracker::message::{Announce, ClientMessage, MESSAGE_BYTES_MAX, ServerMessage};
 use swarmreel_signaling::TrackerLimits;
 use swarmreel_signaling::server::{Options, ServerLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +22,7 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use common::{Client, HASH, Server, bytes_until_closed, close_code, frame, with_offers};
+use common::{Client, HASH, PATIENCE, Server, bytes_until_closed, close_code, frame, leecher, resident, with_offers};
 
 const MIB: usize = 1 << 20;
 /// For what must happen at once, on a machine however busy. The row says 1 s.
@@ -57,14 +58,6 @@ impl Memory {
         let growth = self.highest.join().unwrap().saturating_sub(self.before);
         assert!(growth <= bytes, "the process grew by {} KiB, not {} KiB at most", growth >> 10, bytes >> 10);
     }
-}
-
-/// Bytes of the process that are in memory; 0 where there is no /proc.
-fn resident() -> usize {
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return 0 };
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("proc(5)");
-    let kib: usize = line.trim().trim_end_matches(" kB").parse().expect("proc(5)");
-    kib << 10
 }
 
 #[tokio::test]
@@ -158,22 +151,27 @@ async fn s7_a_deaf_client_is_closed_and_nobody_waits_for_it() {
     let server = Server::start(Options { tracker, sockets, ..Options::default() }).await;
     let mut deaf = deaf(&server).await;
     deaf.expect_alive(1).await;
+    let mut bystander = server.join().await;
 
     // The only other peer takes all offers, until it is found not to read them.
     let mut talker = server.join().await;
     let memory = Memory::watch();
     let mut rounds = 0;
     loop {
-        let reply = talker.announce(with_offers(2, 1, 16 << 10)).await;
+        let reply = talker.announce(with_offers(2, 1, 1000)).await;
         let ServerMessage::Response { incomplete, .. } = reply else { panic!("{reply:?}") };
         if incomplete == 1 {
             break;
         }
         rounds += 1;
-        assert!(rounds < 50_000, "a deaf client stays");
+        assert!(rounds < 500_000, "a deaf client stays");
+        if rounds % 1000 == 0 {
+            let other_torrent = Announce { info_hash: InfoHash([9; 20]), ..leecher(3) };
+            timeout(PROMPT, bystander.announce(other_torrent)).await.expect("a bystander does not wait");
+        }
     }
-    assert!(rounds > 10);
-    memory.assert_growth_at_most(4 * MIB);
+    assert!(rounds > 64, "the outbox was filled");
+    memory.assert_growth_at_most(2 * MIB);
     server.stop().await;
 }
 
@@ -212,4 +210,39 @@ async fn s11_an_offer_flood_is_bounded_and_closed() {
     }
     assert!((1..=64).contains(&offers), "{offers}");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn s12_swarms_leave_no_memory_behind() {
+    let _alone = ALONE.lock().await;
+    let tracker = TrackerLimits { announce_burst: 100_000, torrents_per_connection: 2000, ..TrackerLimits::default() };
+    let server = Server::start(Options { tracker, ..Options::default() }).await;
+    for round in 0..2 {
+        swarm_flood(&server, round).await; // what the allocator keeps for itself is there from now on
+    }
+    let before = resident();
+    for round in 2..4 {
+        swarm_flood(&server, round).await;
+    }
+    let growth = resident().saturating_sub(before);
+    assert!(growth <= before / 20 + 2 * MIB, "the process grew by {} KiB", growth >> 10);
+    server.stop().await;
+}
+
+/// 10 sockets announce 2,000 torrents each, and leave.
+async fn swarm_flood(server: &Server, round: u8) {
+    let mut clients = Vec::new();
+    for name in 0..10 {
+        let mut client = server.join().await;
+        for number in 0..2000_u16 {
+            let [high, low] = number.to_be_bytes();
+            let mut hash = [round; 20];
+            hash[..3].copy_from_slice(&[name, high, low]);
+            let reply = client.announce(Announce { info_hash: InfoHash(hash), ..leecher(name) }).await;
+            assert!(matches!(reply, ServerMessage::Response { .. }), "{reply:?}");
+        }
+        clients.push(client);
+    }
+    drop(clients);
+    timeout(PATIENCE, server.wait_for_peers(0)).await.expect("swarms end with their last peer");
 }

@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use futures_util::SinkExt;
-use swarmreel::ids::PeerId;
+use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::tracker::message::{Announce, Answer, ClientMessage, ServerMessage};
 use swarmreel_signaling::TrackerLimits;
 use swarmreel_signaling::server::{Ice, Options, ServerLimits};
@@ -41,6 +41,46 @@ async fn two_peers_exchange_offer_and_answer() {
     seeder.0.send(Message::binary(text.into_bytes())).await.unwrap();
     let ServerMessage::Scrape(files) = seeder.next().await else { panic!("no scrape") };
     assert_eq!((files[0].1.complete, files[0].1.incomplete), (1, 0));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn peers_of_all_workers_meet() {
+    let server = Server::start(Options { workers: 4, ..Options::default() }).await;
+    let mut clients = Vec::new();
+    for name in 0..8 {
+        let mut client = server.join().await; // the worker with the fewest connections has it: each has two
+        client.expect_alive(name).await;
+        clients.push(client);
+    }
+    server.wait_for_peers(8).await;
+    let reply = clients[0].announce(with_offers(0, 7, 1000)).await;
+    assert!(matches!(reply, ServerMessage::Response { incomplete: 8, .. }), "{reply:?}");
+    for name in 1..8_u8 {
+        let client = &mut clients[usize::from(name)];
+        let ServerMessage::Offer { peer_id: to_peer_id, offer_id, .. } = client.next().await else {
+            panic!("no offer")
+        };
+        let (peer_id, sdp) = (PeerId([name; 20]), format!("v={name}"));
+        let answer = Answer { info_hash: HASH, peer_id, to_peer_id, offer_id, sdp: sdp.clone(), left: None };
+        client.send(ClientMessage::Answer(answer)).await;
+        let relayed = ServerMessage::Answer { info_hash: HASH, peer_id, offer_id, sdp };
+        assert_eq!(clients[0].next().await, relayed);
+    }
+    // Torrents of all shards in one reply, in the order asked for.
+    let hashes: Vec<_> = (0..20).map(|number| InfoHash([number; 20])).collect();
+    clients[1].send(ClientMessage::Scrape(hashes.clone())).await;
+    let ServerMessage::Scrape(files) = clients[1].next().await else { panic!("no scrape") };
+    let counts = hashes.iter().map(|hash| (*hash, if *hash == HASH { 8 } else { 0 }));
+    assert_eq!(
+        files.iter().map(|(hash, tally)| (*hash, tally.incomplete)).collect::<Vec<_>>(),
+        counts.collect::<Vec<_>>()
+    );
+    // A peer that leaves is gone from another worker's swarm.
+    drop(clients.pop());
+    server.wait_for_peers(7).await;
+    let reply = clients[1].announce(leecher(1)).await;
+    assert!(matches!(reply, ServerMessage::Response { incomplete: 7, .. }), "{reply:?}");
     server.stop().await;
 }
 
@@ -177,8 +217,29 @@ async fn s15_connections_of_one_address_are_capped() {
 }
 
 #[tokio::test]
+async fn s15_behind_a_trusted_proxy_the_client_is_counted_and_else_the_header_is_ignored() {
+    let sockets = ServerLimits { connections_per_address: 2, ..ServerLimits::default() };
+    for (trusted, statuses) in
+        [("127.0.0.1/32", ["101", "101", "429", "101"]), ("10.0.0.0/8", ["101", "101", "429", "429"])]
+    {
+        let trusted_proxies = vec![trusted.parse().unwrap()];
+        let server = Server::start(Options { sockets: sockets.clone(), trusted_proxies, ..Options::default() }).await;
+        let mut open = Vec::new();
+        for (client, status) in ["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"].iter().zip(statuses) {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            let response = upgrade(&mut stream, &format!("X-Forwarded-For: {client}\r\n")).await;
+            assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{trusted}, {client}: {response}");
+            open.push(stream);
+        }
+        drop(open);
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn s6_a_client_without_pulse_is_closed_and_leaves_its_swarm() {
-    let (ping, pong) = (Duration::from_millis(100), Duration::from_millis(700));
+    // The statistics may be a second old: it has to be there for longer.
+    let (ping, pong) = (Duration::from_millis(200), Duration::from_secs(3));
     let server = Server::with_sockets(ServerLimits { ping, pong, ..ServerLimits::default() }).await;
     let mut living = server.join().await;
     living.expect_alive(1).await;
@@ -224,6 +285,36 @@ async fn s9_a_dead_owner_of_a_peer_id_is_found_out_and_a_living_one_stays() {
         sleep(Duration::from_millis(100)).await;
     }
     panic!("the name of a dead peer is never free");
+}
+
+#[tokio::test]
+async fn s9_however_often_its_name_is_claimed_a_living_owner_stays() {
+    let server = Server::start(Options::default()).await;
+    let (mut owner, mut claimant) = (server.join().await, server.join().await);
+    owner.expect_alive(1).await;
+    for claim in 0..30 {
+        let reply = claimant.announce(leecher(1)).await;
+        assert!(matches!(reply, ServerMessage::Failure { .. }), "claim {claim}: {reply:?}");
+        owner.expect_alive(1).await; // reads, and so answers what it is asked
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s7_a_client_that_is_back_with_all_its_torrents_gets_every_reply() {
+    let server = Server::start(Options::default()).await;
+    let mut client = server.join().await;
+    let torrents = 0..128;
+    for name in torrents.clone() {
+        let announce = Announce { info_hash: InfoHash([name; 20]), ..leecher(1) };
+        client.0.feed(Message::text(ClientMessage::Announce(announce).write())).await.unwrap();
+    }
+    client.0.flush().await.unwrap(); // all in one piece
+    for name in torrents {
+        let reply = client.next().await;
+        assert!(matches!(reply, ServerMessage::Response { .. }), "{name}: {reply:?}");
+    }
+    server.stop().await;
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::install;
 use crate::process::{command, root, run, target};
 
 /// The bodies are in tests/fuzz, where every test run replays what was found.
-const TARGETS: [&str; 12] = [
+const TARGETS: [&str; 13] = [
     "bencode_decode",
     "metainfo",
     "magnet",
@@ -23,6 +23,7 @@ const TARGETS: [&str; 12] = [
     "backplane_msg",
     "signaling_model",
     "tracker_json_client",
+    "ws_upgrade",
     "picker",
     "ban_attribution",
 ];

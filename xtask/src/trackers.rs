@@ -32,7 +32,8 @@ pub(crate) struct Plan {
     /// KB.
     sdp: String,
     tls: bool,
-    /// Servers and generator go before everything else on this machine.
+    /// Servers and generator go before everything else on this machine, for one that is busy. Threads that wait for each
+    /// other by spinning then hang: aquatic_ws, now and then, while it starts.
     realtime: bool,
     /// A server that is built already, instead of ours.
     binary: Option<PathBuf>,

@@ -22,6 +22,8 @@ pub(super) struct Client {
     ping_at: Moment,
     /// Unless something is heard before.
     dead_at: Moment,
+    /// Until then a probe is under way, and another would tell nothing more.
+    probed_until: Moment,
     /// Unless a byte is taken before.
     deaf_at: Moment,
     /// When its farewell has taken long enough.
@@ -51,6 +53,7 @@ impl Client {
             waker: None,
             ping_at: now + limits.ping,
             dead_at: now + limits.pong,
+            probed_until: now,
             deaf_at: NEVER,
             over_at: NEVER,
             ended: false,
@@ -85,8 +88,13 @@ impl Client {
         self.deaf_at = NEVER;
     }
 
-    /// Asks at once whether it lives.
+    /// Asks at once whether it lives. Whoever claims its name again and again makes it answer once, or its pongs would
+    /// be a flood of its own.
     pub(super) fn probe(&mut self, now: Moment, limits: &ServerLimits) {
+        if now < self.probed_until {
+            return;
+        }
+        self.probed_until = now + limits.probe;
         self.ping(now, limits);
         self.dead_at = self.dead_at.min(now + limits.probe);
     }
@@ -162,6 +170,15 @@ mod tests {
         probed.probe(Moment(0), &limits);
         assert!(!probed.outbox.is_empty());
         assert_eq!(pulses(&mut probed, &limits, 0..100), [(3, Pulse::Silent)]);
+        let mut often = client();
+        let second = Moment(1_000_000);
+        often.probe(Moment(0), &limits);
+        assert_eq!(often.outbox.advance(2), 1);
+        often.heard(second + limits.pong);
+        often.probe(second, &limits);
+        assert!(often.outbox.is_empty(), "it has just answered");
+        often.probe(Moment(0) + limits.probe, &limits);
+        assert!(!often.outbox.is_empty());
         let mut deaf = client();
         deaf.stuck(Moment(0) + limits.blocked);
         deaf.stuck(Moment(5_000_000) + limits.blocked);

@@ -14,18 +14,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::admission::{Admission, Permit, Refused};
+use super::admission::{Admission, Permit, Refused, household};
 use super::counters::Count;
 use super::rate::{Buckets, Rate};
 use super::worker::Letter;
 use super::{Shared, is_within};
 
+/// Buckets for households.
+const HOUSEHOLDS: usize = 4096;
+
 /// See the module.
 pub(super) struct Door {
     shared: Arc<Shared>,
     admission: Arc<Admission>,
-    /// One bucket for all.
+    /// One bucket for all, for those who are admitted.
     rate: Buckets,
+    /// So that nobody empties it alone.
+    households: Buckets,
     refusals: Arc<Semaphore>,
     rng: Rng,
 }
@@ -38,8 +43,11 @@ impl Door {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).expect("the system has random bytes");
         let refusals = Arc::new(Semaphore::new(256));
-        let rate = Buckets::new(1, rate);
-        Self { shared, admission: admission.into(), rate, refusals, rng: Rng::new(seed) }
+        // Twice what a household may have at once, so that all of it may come back at once.
+        let share = u32::try_from(limits.connections_per_address).unwrap_or(u32::MAX).clamp(1, limits.accept_burst);
+        let of_household = Rate { per_second: share, burst: share.saturating_mul(2) };
+        let (rate, households) = (Buckets::new(1, rate), Buckets::new(HOUSEHOLDS, of_household));
+        Self { shared, admission: admission.into(), rate, households, refusals, rng: Rng::new(seed) }
     }
 
     /// Takes in what comes until then.
@@ -67,12 +75,7 @@ impl Door {
     /// Takes in an accepted connection. Waits while its worker has too many letters to open: others wait in the kernel.
     async fn admit(&mut self, stream: TcpStream, from: IpAddr) {
         let address = Some(from).filter(|from| !is_within(*from, &self.shared.options.trusted_proxies));
-        let admitted = if self.rate.take(self.shared.now(), ()) {
-            Permit::of(&self.admission, address)
-        } else {
-            Err(Refused::Rate)
-        };
-        match admitted {
+        match self.permit(address) {
             Ok(permit) => {
                 // Without it, small messages wait for the acknowledgement of the last one.
                 let _ = stream.set_nodelay(true);
@@ -82,6 +85,14 @@ impl Door {
             }
             Err(why) => self.refuse(stream, why),
         }
+    }
+
+    /// Whoever is refused takes nothing from the others' rate.
+    fn permit(&mut self, address: Option<IpAddr>) -> Result<Permit, Refused> {
+        let now = self.shared.now();
+        let permit = Permit::of(&self.admission, address)?;
+        let in_turn = address.is_none_or(|address| self.households.take(now, household(address)));
+        if in_turn && self.rate.take(now, ()) { Ok(permit) } else { Err(Refused::Rate) }
     }
 
     /// Tells the client, if that takes little: at most 256 at a time are told, the others just see the connection close.

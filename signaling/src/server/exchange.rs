@@ -56,6 +56,8 @@ pub(super) struct Exchange {
     /// Sockets that are not read until parcels have left.
     readers: Vec<Waker>,
     tickets: BTreeMap<u64, oneshot::Sender<Vec<(InfoHash, Tally)>>>,
+    /// How many there were: a number that comes again would answer the wrong asker.
+    ticketed: u64,
     rng: Rng,
 }
 
@@ -77,6 +79,7 @@ impl Exchange {
             couriers: vec![None; count],
             readers: Vec::new(),
             tickets: BTreeMap::new(),
+            ticketed: 0,
             rng: Rng::new(seeds[1]),
             shared,
         }
@@ -147,6 +150,9 @@ impl Exchange {
     pub(super) fn remove(&mut self, now: Moment, conn: ConnId) {
         self.desk.closed(now, conn);
         self.clients.remove(slot(conn));
+        if self.clients.len() < self.clients.capacity() / 4 {
+            self.clients.shrink_to_fit();
+        }
         self.counters().set(Count::Open, self.clients.len() as u64);
         self.settle(now);
     }
@@ -230,8 +236,8 @@ impl Exchange {
     /// Counts the peers of some torrents, without joining.
     pub(super) fn tally(&mut self, now: Moment, hashes: Vec<InfoHash>) -> oneshot::Receiver<Vec<(InfoHash, Tally)>> {
         let (asker, answer) = oneshot::channel();
-        let serial = self.tickets.last_key_value().map_or(0, |(ticket, _)| (ticket + 1) & ((1 << WORKER_SHIFT) - 1));
-        let ticket = (self.worker as u64) << WORKER_SHIFT | serial;
+        self.ticketed += 1;
+        let ticket = (self.worker as u64) << WORKER_SHIFT | self.ticketed;
         self.tickets.insert(ticket, asker);
         self.ask(now, Request::Scrape(Scrape::new(Asker::Ticket(ticket), hashes)));
         self.settle(now);

@@ -7,7 +7,7 @@ mod family;
 mod sockets;
 mod tracker;
 
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::counters::Snapshot;
@@ -25,7 +25,7 @@ pub(super) struct Readings<'a> {
     pub(super) sockets: Snapshot,
     /// The most there may be.
     pub(super) connections_max: usize,
-    pub(super) stats: Rc<Stats>,
+    pub(super) stats: Arc<Stats>,
     pub(super) tracker: Counters,
     /// What became of the packets to the STUN server.
     pub(super) stun: Option<[(&'static str, u64); 5]>,

@@ -1,8 +1,8 @@
 //! What waits to be sent to one client, as whole WebSocket messages.
 //!
-//! Invariant: never more than the limits of messages and bytes, but for what is already half sent and a few control
-//! frames. A full outbox loses its oldest offers, never a reply; a client that leaves no room even so is closed
-//! (threat-model S7). Nothing follows the close, and an empty outbox holds no memory.
+//! Invariant: never more than the limit of bytes, but for what is already half sent and a few control frames; and no offer
+//! beyond the limit of messages. A full outbox loses its oldest offers, never a reply; a client that leaves no room even
+//! so is closed (threat-model S7). Nothing follows the close, and an empty outbox holds no memory.
 
 use std::collections::VecDeque;
 
@@ -38,13 +38,15 @@ impl Outbox {
     pub(super) fn text(&mut self, limits: &ServerLimits, text: String, droppable: bool) -> u64 {
         let mut dropped = 0;
         while !self.closing && !self.has_room(limits, text.len()) {
-            if !self.drop_oldest_droppable() {
-                if !droppable {
-                    dropped += self.give_up();
-                }
+            if self.drop_oldest_droppable() {
+                dropped += 1;
+            } else if droppable {
                 return dropped + 1;
+            } else if self.bytes + text.len() > limits.queue_bytes {
+                return dropped + self.give_up() + 1;
+            } else {
+                break; // Short replies may be many: a client that is back announces all its torrents at once.
             }
-            dropped += 1;
         }
         if !self.closing {
             self.push(self.frames.len(), Opcode::Text, droppable, text.into_bytes());
@@ -187,7 +189,7 @@ mod tests {
         let mut dropped = 0;
         for word in sends.split(' ') {
             dropped += outbox.text(&LIMITS(), word.to_owned(), word.chars().all(char::is_uppercase));
-            assert!(outbox.closing || (outbox.bytes <= 10 && outbox.frames.len() <= 3));
+            assert!(outbox.closing || outbox.bytes <= 10);
         }
         (contents(&mut outbox, 7), dropped)
     }
@@ -198,7 +200,8 @@ mod tests {
         assert_eq!(after("a B C d"), ("a C d".to_owned(), 1), "too many");
         assert_eq!(after("aaaa BBBB cccc"), ("aaaa cccc".to_owned(), 1), "too long");
         assert_eq!(after("A B C DDDDDDDDD"), ("C DDDDDDDDD".to_owned(), 2));
-        assert_eq!(after("a b c D e"), ("1008".to_owned(), 5), "nothing left to lose");
+        assert_eq!(after("a b c D e"), ("a b c e".to_owned(), 1), "short replies are not offers");
+        assert_eq!(after("aaaa bbbb cccc"), ("1008".to_owned(), 3), "nothing left to lose");
         assert_eq!(after("a b c D"), ("a b c".to_owned(), 1));
     }
 
@@ -211,7 +214,7 @@ mod tests {
             assert_eq!(outbox.peek(&mut first[..sent]), sent);
             outbox.advance(sent);
             outbox.control(Opcode::Ping, Vec::new());
-            for text in ["a", "b", "c", "d"] {
+            for text in ["aaa", "bbb", "ccc"] {
                 outbox.text(&LIMITS(), text.to_owned(), false);
             }
             outbox.peek(&mut first[sent..]);

@@ -97,6 +97,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         } else {
             ready!(stream.poll_flush(turn.context))
         };
+        // TLS keeps bytes of its own, so only a flush shows that the client takes them.
+        turn.exchange.client(self.conn).unstuck();
         Poll::Ready(done.map_err(|_| Over))
     }
 
@@ -159,5 +161,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Socket<S> {
 impl<S> Drop for Socket<S> {
     fn drop(&mut self) {
         self.worker.exchange().remove(self.worker.now(), self.conn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Socket<tokio::net::TcpStream>>() <= 256, "{}", size_of::<Socket<tokio::net::TcpStream>>());
+        assert!(size_of::<super::super::client::Client>() <= 192, "{}", size_of::<super::super::client::Client>());
     }
 }

@@ -10,14 +10,14 @@ use std::ops::Deref;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use swarmreel::time::Moment;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::admission::Permit;
 use super::connection::{Visitor, converse, converse_by_tls};
@@ -65,7 +65,6 @@ pub(super) struct Worker {
     buffer: RefCell<Box<[u8]>>,
     /// Connections of any kind.
     live: Cell<usize>,
-    stats: RefCell<Option<(Instant, Rc<Stats>)>>,
     stopped: Stopped,
 }
 
@@ -92,19 +91,20 @@ impl Worker {
         self.stopped.get() != Stop::Never
     }
 
-    /// The statistics of all workers together, about a second old at most.
-    pub(super) async fn stats(&self) -> Rc<Stats> {
-        if let Some((at, stats)) = &*self.stats.borrow()
+    /// The statistics of all workers together, about a second old at most. Whoever asks meanwhile waits for the same.
+    pub(super) async fn stats(&self) -> Arc<Stats> {
+        let mut cached = self.shared.stats.lock().await;
+        if let Some((at, stats)) = &*cached
             && at.elapsed() < STATS_AGE_MAX
         {
             return stats.clone();
         }
         let stats = self.shared.gather(|exchange, _| exchange.stats()).await;
-        let sum = Rc::new(stats.iter().fold(Stats::default(), |mut sum, stats| {
+        let sum = Arc::new(stats.iter().fold(Stats::default(), |mut sum, stats| {
             sum.add(stats);
             sum
         }));
-        *self.stats.borrow_mut() = Some((Instant::now(), sum.clone()));
+        *cached = Some((Instant::now(), sum.clone()));
         sum
     }
 
@@ -185,8 +185,7 @@ pub(super) fn run(
 ) {
     let exchange = RefCell::new(Exchange::new(index, shared.clone()));
     let buffer = RefCell::new(vec![0; BUFFER_BYTES].into());
-    let (live, stats) = (Cell::new(0), RefCell::default());
-    let worker = Rc::new(Worker { shared, index, exchange, buffer, live, stats, stopped });
+    let worker = Rc::new(Worker { shared, index, exchange, buffer, live: Cell::new(0), stopped });
     let tasks = LocalSet::new();
     runtime.block_on(tasks.run_until(work(worker, mailbox, cluster)));
 }

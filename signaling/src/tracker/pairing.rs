@@ -37,7 +37,9 @@ pub(super) struct Offerer {
 pub(super) fn pair(swarm: &Swarm, offerer: Offerer, count: usize, now: Moment, draws: [u64; 2]) -> Round {
     let Offerer { network: own, complete, .. } = offerer;
     let share = share(count, networks(swarm, offerer));
-    let others = swarm.networks() + usize::from(swarm.len_of(own) == 0) - 1;
+    // Networks that might offer something to a seeder, or to a leecher besides its own.
+    let stranger = usize::from(swarm.len_of(own) == 0);
+    let sources = [swarm.side(false).networks() + stranger, swarm.networks() + stranger - 1];
     // One lap more than the share: one may be spent on the peer itself.
     let (laps, steps) = (share + 1, STEPS_PER_OFFER * (count + 1));
     let seeders = (!complete).then(|| swarm.side(true).walk(draws[0], laps, steps));
@@ -55,7 +57,7 @@ pub(super) fn pair(swarm: &Swarm, offerer: Offerer, count: usize, now: Moment, d
             continue;
         }
         let taken = chosen.iter().filter(|other| **other == network).count();
-        if taken < share && partner.received.admits(now, own, others) {
+        if taken < share && partner.received.admits(now, own, sources[usize::from(!partner.complete)]) {
             round.partners.push(slot);
             chosen.push(network);
         } else {
@@ -181,5 +183,21 @@ mod tests {
             assert!(crowd(30, 10, &mut rng).0 <= 2);
             assert!(crowd(30, 5, &mut rng).0 <= 1);
         }
+    }
+
+    #[test]
+    fn s10_who_is_the_only_one_to_make_offers_is_spared_none() {
+        let mut swarm = swarm(30, 1, |conn| conn);
+        for _ in 0..10 {
+            for slot in 0..30 {
+                swarm.receives(slot, Moment(1), Network(101));
+            }
+        }
+        let mut rng = Rng::new([1; 32]);
+        assert_eq!(partners(&swarm, 101, 10, &mut rng).len(), 10, "seeders make no offers to seeders");
+        swarm.put(PeerId([200; 20]), ConnId(200), Network(200), false);
+        swarm.put(PeerId([201; 20]), ConnId(201), Network(201), false);
+        let found = partners(&swarm, 101, 10, &mut rng);
+        assert!(found.iter().all(|conn| *conn >= 200), "now there are others: {found:?}");
     }
 }

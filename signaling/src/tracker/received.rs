@@ -20,7 +20,7 @@ const LIFE: Duration = Duration::from_secs(180);
 pub(super) struct Received(Vec<(Stamp, u32)>);
 
 impl Received {
-    /// May an offer of this network be relayed, in a swarm with so many networks besides the receiver's own? A quarter may
+    /// May an offer of this network be relayed, where so many networks might offer something to the receiver? A quarter may
     /// be of one network, or its part of those remembered if that is more; where there is a single one, everything.
     pub(super) fn admits(&self, now: Moment, network: Network, networks: usize) -> bool {
         if networks <= 1 {

@@ -1,7 +1,7 @@
 //! A client's bytes to its messages, however they are cut.
 //!
 //! Invariant: what is kept between calls is one incomplete frame and the fragments before it, together within the limit
-//! of a message; a stream whose frames come whole keeps nothing, and is unmasked where it lies.
+//! of a message and a control frame; a stream whose frames come whole keeps nothing, and is unmasked where it lies.
 
 use std::borrow::Cow;
 use std::time::Duration;

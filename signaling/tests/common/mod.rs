@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -12,7 +12,7 @@ use swarmreel::ids::{InfoHash, OfferId, PeerId};
 use swarmreel::tracker::message::{Announce, ClientMessage, ServerMessage};
 use swarmreel_signaling::server::{Options, ServerLimits, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -33,7 +33,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(options: Options) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0".parse().unwrap(), options).await
+    }
+
+    pub(crate) async fn start_at(address: SocketAddr, options: Options) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(serve(listener, options, async { drop(stopped.await) }));
@@ -89,6 +93,14 @@ impl Server {
     }
 }
 
+/// A connection from one of many loopback addresses, of which each gives way to the next after 50.
+pub(crate) async fn connect_from(number: usize, to: SocketAddr) -> TcpStream {
+    let [.., high, low] = (number / 50).to_be_bytes();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::new(127, 1, high, low), 0).into()).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
 pub(crate) struct Client(pub(crate) WebSocketStream<TcpStream>);
 
 impl Client {
@@ -128,6 +140,14 @@ impl Client {
         let reply = self.announce(leecher(name)).await;
         assert!(matches!(reply, ServerMessage::Response { .. }), "{reply:?}");
     }
+}
+
+/// Bytes of the process that are in memory; 0 where there is no /proc.
+pub(crate) fn resident() -> usize {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return 0 };
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("proc(5)");
+    let kib: usize = line.trim().trim_end_matches(" kB").parse().expect("proc(5)");
+    kib << 10
 }
 
 pub(crate) fn leecher(name: u8) -> Announce {

@@ -21,6 +21,7 @@ mod script;
 mod session;
 mod signaling;
 mod tracker;
+mod websocket;
 mod wire;
 
 pub use backplane::backplane_msg;
@@ -34,13 +35,14 @@ pub use picker::picker;
 pub use session::peer_session;
 pub use signaling::signaling_model;
 pub use tracker::tracker_json_client;
+pub use websocket::ws_upgrade;
 pub use wire::wire_stream;
 
 /// A fuzz target's body.
 pub type Body = fn(&[u8]);
 
-/// Targets 1 to 6, 8 to 11, 22 and 23 of threat-model.md §3, by the name of their corpus.
-pub const TARGETS: [(&str, Body); 12] = [
+/// Targets 1 to 6, 8 to 12, 22 and 23 of threat-model.md §3, by the name of their corpus.
+pub const TARGETS: [(&str, Body); 13] = [
     ("bencode_decode", bencode_decode),
     ("metainfo", metainfo),
     ("magnet", magnet),
@@ -51,6 +53,7 @@ pub const TARGETS: [(&str, Body); 12] = [
     ("backplane_msg", backplane_msg),
     ("signaling_model", signaling_model),
     ("tracker_json_client", tracker_json_client),
+    ("ws_upgrade", ws_upgrade),
     ("picker", picker),
     ("ban_attribution", ban_attribution),
 ];
