@@ -80,9 +80,7 @@ fn everything_announced_is_answered_and_counted() {
         assert_eq!(stats["peersSeederOnly"], u64::from(PEERS / 10));
         (0..PEERS).for_each(|peer| fleet.close(peer));
         assert_eq!(fleet.open(), 0);
-        while self::stats(server)["peersAll"] != 0 {
-            fleet.turn(fleet.now() + SECOND / 20).unwrap();
-        }
+        until(&mut fleet, |_| self::stats(server)["peersAll"] == 0);
     }
 }
 
