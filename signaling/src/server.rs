@@ -137,6 +137,20 @@ struct Shared {
 }
 
 impl Shared {
+    fn new(options: Options, mailboxes: Vec<mpsc::Sender<Letter>>, link: Option<LinkSender>) -> Self {
+        Self {
+            ice: IceConfig::new(options.ice.clone()),
+            scrapes: Mutex::new(Buckets::new(SCRAPERS, SCRAPES)),
+            stats: tokio::sync::Mutex::default(),
+            site: if options.site { site::FILES } else { &[] },
+            started: Instant::now(),
+            counters: mailboxes.iter().map(|_| Counters::default()).collect(),
+            mailboxes,
+            link,
+            options,
+        }
+    }
+
     /// The time, as everybody here counts it.
     fn now(&self) -> Moment {
         Moment(0) + self.started.elapsed()
@@ -202,17 +216,7 @@ fn start(options: Options) -> io::Result<(Arc<Shared>, Option<Link>, watch::Send
     let count = options.workers.clamp(1, WORKERS_MAX);
     let (mailboxes, letters): (Vec<_>, Vec<_>) = (0..count).map(|_| worker::mailbox()).unzip();
     let (link, inputs) = cluster::start(options.cluster.as_ref(), count)?;
-    let shared = Arc::new(Shared {
-        ice: IceConfig::new(options.ice.clone()),
-        scrapes: Mutex::new(Buckets::new(SCRAPERS, SCRAPES)),
-        stats: tokio::sync::Mutex::default(),
-        site: if options.site { site::FILES } else { &[] },
-        started: Instant::now(),
-        counters: (0..count).map(|_| Counters::default()).collect(),
-        mailboxes,
-        link: link.as_ref().map(|link| link.sender().clone()),
-        options,
-    });
+    let shared = Arc::new(Shared::new(options, mailboxes, link.as_ref().map(|link| link.sender().clone())));
     let (stopping, stopped) = watch::channel(Stop::Never);
     let stopped = Stopped(stopped);
     for (index, (letters, inputs)) in letters.into_iter().zip(inputs).enumerate() {

@@ -85,6 +85,36 @@ async fn peers_of_all_workers_meet() {
 }
 
 #[tokio::test]
+async fn what_is_sent_with_the_handshake_is_read() {
+    let server = Server::start(Options::default()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    // Two messages in many fragments, the last one in a second write.
+    let text = ClientMessage::Scrape(vec![HASH]).write();
+    let mut pieces: Vec<_> = text.as_bytes().chunks(20).map(|piece| frame(0x00, piece)).collect();
+    pieces[0][0] = 0x01;
+    pieces.last_mut().unwrap()[0] = 0x80;
+    let message = pieces.concat();
+    let head = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(&[head.as_bytes(), &message, &message[..30]].concat()).await.unwrap();
+    let mut response = Vec::new();
+    while !response.ends_with(b"\r\n\r\n") {
+        response.push(stream.read_u8().await.unwrap());
+    }
+    for rest in [&[][..], &message[30..]] {
+        stream.write_all(rest).await.unwrap();
+        let mut head = [0; 4];
+        timeout(PATIENCE, stream.read_exact(&mut head)).await.expect("a reply").unwrap();
+        assert_eq!(head[..2], [0x81, 126], "a text of more than 125 bytes");
+        let mut reply = vec![0; usize::from(u16::from_be_bytes([head[2], head[3]]))];
+        stream.read_exact(&mut reply).await.unwrap();
+        let reply = ServerMessage::parse(std::str::from_utf8(&reply).unwrap()).unwrap();
+        assert!(matches!(reply, ServerMessage::Scrape(_)), "{reply:?}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn pages_have_their_types_and_the_security_headers() {
     let ice = Ice { servers: vec!["stun:stun.example.org".to_owned()], ..Ice::default() };
     let options = Options { ice, ..Options::default() };

@@ -30,6 +30,7 @@ Usage: cargo xtask COMMAND
                        look for inputs that break the core, a minute a target; --keep the ones that reach most
   bench [FLAGS]        measure against WebTorrent and a bare data channel in real browsers; prints JSON
   bench picker         measure the picker natively: picks a second in good and bad circumstances
+  bench tracker        measure the tracker without its sockets: microseconds a message
   bench signaling [--only NAME] [--seconds N] [--sdp 1|3] [--tls] [--realtime] [--binary FILE] [-- FLAGS]
                        measure our tracker beside bittorrent-tracker and aquatic_ws, on one core; prints JSON.
                        NAME is one of these or of load, memory, flood, saturation; hold, storm, soak (ours alone)
@@ -55,6 +56,15 @@ fn command(arguments: &[String]) -> Result<()> {
         ("test", rest) => stages::run_named(&only(rest)?),
         ("sim", flags) => process::run(process::cargo(["run", "--release", "-p", "swarmreel-sim", "--"]).args(flags)),
         ("fuzz", flags) => fuzz::run_targets(flags),
+        ("bench", [part]) if part == "tracker" => process::run(&mut process::cargo([
+            "bench",
+            "--quiet",
+            "-p",
+            "swarmreel-signaling",
+            "--no-default-features",
+            "--bench",
+            "tracker",
+        ])),
         ("bench", [part]) if part == "picker" => {
             process::run(&mut process::cargo(["bench", "--quiet", "-p", "swarmreel", "--bench", "picker"]))
         }

@@ -366,3 +366,93 @@ fn slot(conn: ConnId) -> usize {
 fn worker(number: u64) -> usize {
     usize::try_from(number >> WORKER_SHIFT).expect("8 bits")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TrackerLimits;
+    use crate::server::{Options, worker};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+    use swarmreel::ids::PeerId;
+    use swarmreel::tracker::message::{Announce, ClientMessage};
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The first of two workers, with a client that may announce as often as it likes.
+    fn exchange() -> (Exchange, ConnId) {
+        let most = u32::MAX / 2;
+        let tracker = TrackerLimits { announce_burst: most, torrents_per_connection: 10_000, ..Default::default() };
+        let mailboxes = [(); 2].map(|()| worker::mailbox().0).to_vec();
+        let shared = Shared::new(Options { tracker, ..Options::default() }, mailboxes, None);
+        let mut exchange = Exchange::new(0, Arc::new(shared));
+        let conn = exchange.open(Moment(0), IpAddr::from([127, 0, 0, 1]));
+        (exchange, conn)
+    }
+
+    fn announce(exchange: &mut Exchange, conn: ConnId, number: u16) {
+        let [high, low] = number.to_be_bytes();
+        let mut info_hash = InfoHash([0; 20]);
+        info_hash.0[2..4].copy_from_slice(&[high, low]);
+        let (peer_id, offers) = (PeerId([1; 20]), Vec::new());
+        let announce =
+            Announce { info_hash, peer_id, event: None, left: None, uploaded: 0, downloaded: 0, numwant: None, offers };
+        exchange.message(Moment(0), conn, &ClientMessage::Announce(announce).write());
+    }
+
+    #[test]
+    fn sockets_are_not_read_while_too_much_waits_for_another_worker() {
+        let (mut exchange, conn) = exchange();
+        let (reader, courier) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
+        let (reading, carrying) = (Waker::from(reader.clone()), Waker::from(courier.clone()));
+        let mut context = Context::from_waker(&carrying);
+        assert_eq!(exchange.poll_outgoing(1, &mut context), Poll::Pending);
+        let mut number = 0;
+        while !exchange.is_congested(&reading) {
+            announce(&mut exchange, conn, number);
+            number += 1;
+        }
+        assert!((1024..4096).contains(&number), "about half of the torrents are the other worker's: {number}");
+        assert_eq!((reader.0.load(Ordering::Relaxed), courier.0.load(Ordering::Relaxed)), (0, 1), "woken once");
+        assert_eq!(exchange.poll_outgoing(1, &mut context), Poll::Ready(()));
+        assert_eq!(exchange.take_outgoing(1).len(), PARCELS_MAX);
+        assert_eq!(reader.0.load(Ordering::Relaxed), 1, "the reader goes on");
+        assert!(!exchange.is_congested(&reading));
+    }
+
+    #[test]
+    fn offers_to_a_worker_that_is_too_busy_are_lost_and_counted() {
+        let (mut exchange, _) = exchange();
+        let to_other = |text: &str, droppable| {
+            let conn = ConnId(1 << WORKER_SHIFT);
+            ShardOutput::Deliver(Delivery::Text { conn, text: text.to_owned(), droppable })
+        };
+        for _ in 0..PARCELS_MAX {
+            exchange.told(Moment(0), to_other("offer", true));
+        }
+        exchange.told(Moment(0), to_other("offer", true));
+        exchange.told(Moment(0), to_other("reply", false));
+        assert_eq!(exchange.counters().get(Count::ForwardDropped), 1);
+        let last = exchange.take_outgoing(1).pop();
+        assert!(matches!(last, Some(Parcel::Delivery(Delivery::Text { text, .. })) if text == "reply"));
+    }
+
+    #[test]
+    fn what_is_for_a_client_that_is_gone_reaches_nobody() {
+        let (mut exchange, gone) = exchange();
+        exchange.remove(Moment(0), gone);
+        let next = exchange.open(Moment(0), IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(slot(gone), slot(next), "the slot is used again");
+        let output = Output::Send { conn: gone, text: "late".to_owned(), droppable: false };
+        exchange.obey(Moment(0), output);
+        assert!(exchange.client(next).outbox.is_empty());
+    }
+}

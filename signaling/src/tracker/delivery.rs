@@ -31,12 +31,12 @@ pub enum Delivery {
         /// A JSON object.
         text: String,
     },
-    /// The peer is not in the swarm any more. The text is the response.
+    /// The peer is not in the swarm any more.
     Left {
         /// The peer.
         peer: Leave,
-        /// A JSON object.
-        text: String,
+        /// The response to its `stopped`, a JSON object, if it asked to leave.
+        text: Option<String>,
     },
     /// An announce, stop or answer had no effect.
     Refused {

@@ -119,7 +119,7 @@ impl Desk {
             Delivery::Left { peer, text } => {
                 if let Some(connection) = self.connections.get_mut(&peer.conn) {
                     forget(connection, &peer.info_hash, &peer.peer_id);
-                    self.send(peer.conn, text, false);
+                    text.into_iter().for_each(|text| self.send(peer.conn, text, false));
                 }
             }
             Delivery::Refused { conn, info_hash, peer_id, refusal } => {

@@ -115,9 +115,10 @@ impl Shard {
 
     fn stop(&mut self, now: Moment, peer: Leave, too_often: bool) {
         if self.identify(now, peer, None) {
-            self.leave(now, peer);
-            let text = self.response(&peer.info_hash, too_often);
+            let left = self.remove(&peer);
+            let text = Some(self.response(&peer.info_hash, too_often));
             self.deliver(Delivery::Left { peer, text });
+            self.inherit(now, peer, left);
         }
     }
 
@@ -150,8 +151,14 @@ impl Shard {
     }
 
     fn leave(&mut self, now: Moment, peer: Leave) {
-        let Some(left) = self.remove(&peer) else { return };
-        if let Some(claim) = left.claim.filter(|claim| claim.expires_at > now) {
+        let left = self.remove(&peer);
+        self.deliver(Delivery::Left { peer, text: None });
+        self.inherit(now, peer, left);
+    }
+
+    /// What a peer that left was called goes to who claimed it.
+    fn inherit(&mut self, now: Moment, peer: Leave, left: Option<Peer>) {
+        if let Some(claim) = left.and_then(|left| left.claim).filter(|claim| claim.expires_at > now) {
             self.counters.claims += 1;
             self.admit(Leave { conn: claim.conn, ..peer }, claim.network, claim.complete, false);
         }

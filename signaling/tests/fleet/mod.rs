@@ -107,7 +107,7 @@ impl Drop for Node {
 fn spawn(redis: &str, name: &str, port: u16) -> (Child, u16) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_swarmreel-signaling"));
     command.args(["--listen", &format!("127.0.0.1:{port}"), "--no-stun", "--cluster", redis, "--node-name", name]);
-    command.args(["--max-per-ip", "100000", "--interval", "10", "--log-level", "warn"]);
+    command.args(["--max-per-ip", "100000", "--interval", "30", "--log-level", "warn"]);
     let begin = Instant::now();
     loop {
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");

@@ -98,7 +98,7 @@ impl Model {
         match delivery {
             Delivery::Text { conn, text, .. } => return self.text(now, *conn, text),
             Delivery::Admitted { peer, complete, text } => self.admitted(now, peer, *complete, text),
-            Delivery::Left { peer, text } => self.counts(peer.info_hash, text),
+            Delivery::Left { peer, text } => text.iter().for_each(|text| self.counts(peer.info_hash, text)),
             Delivery::Refused { conn, info_hash, peer_id, refusal } => {
                 assert_eq!(self.turn, Some(((*info_hash, *peer_id), *conn)), "who asked is refused");
                 if *refusal == Refusal::PeerIdInUse {
