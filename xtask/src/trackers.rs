@@ -8,7 +8,7 @@ mod hold;
 mod table;
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
@@ -32,8 +32,7 @@ pub(crate) struct Plan {
     /// KB.
     sdp: String,
     tls: bool,
-    /// Servers and generator go before everything else on this machine, for one that is busy. Threads that wait for each
-    /// other by spinning then hang: aquatic_ws, now and then, while it starts.
+    /// Servers and generator go before everything else on this machine, for one that is busy.
     realtime: bool,
     /// A server that is built already, instead of ours.
     binary: Option<PathBuf>,
@@ -90,12 +89,17 @@ impl Plan {
     /// A program that stays on this processor.
     fn pinned(&self, processor: &str, program: PathBuf) -> Command {
         let mut pinned = command("taskset");
-        pinned.args(["-c", processor]);
-        if self.realtime {
-            pinned.args(["chrt", "--rr", "1"]);
-        }
-        pinned.arg(program);
+        pinned.args(["-c", processor]).arg(program);
         pinned
+    }
+
+    /// Puts a running process before everything else, if that is wanted. Not from its start: aquatic_ws's threads wait for
+    /// each other by spinning then, and would hang.
+    fn prefer(&self, process: &Child) -> Result<()> {
+        if !self.realtime {
+            return Ok(());
+        }
+        run(command("chrt").args(["--all-tasks", "--rr", "--pid", "1", &process.id().to_string()]))
     }
 
     /// The generator, for a server on this port.
@@ -158,18 +162,20 @@ fn measure(plan: &Plan, contestant: &Contestant, scenario: &str) -> Result<Value
             let port = contestant::free_port()?;
             let server = contestant.command(plan, port)?;
             let mut storm = plan.generator(scenario, port);
-            figures(storm.arg("--").arg(server.get_program()).args(server.get_args()))
+            figures(plan, storm.arg("--").arg(server.get_program()).args(server.get_args()))
         }
         _ => {
             let server = contestant.start(plan)?;
-            figures(plan.generator(scenario, server.port).args(["--pid", &server.process.id().to_string()]))
+            figures(plan, plan.generator(scenario, server.port).args(["--pid", &server.process.id().to_string()]))
         }
     }
 }
 
 /// What the generator prints.
-fn figures(generator: &mut Command) -> Result<Value> {
-    let output = generator.output()?;
+fn figures(plan: &Plan, generator: &mut Command) -> Result<Value> {
+    let generator = generator.stdout(Stdio::piped()).spawn()?;
+    plan.prefer(&generator)?;
+    let output = generator.wait_with_output()?;
     if !output.status.success() {
         bail!("the generator failed ({}).", output.status);
     }

@@ -67,6 +67,7 @@ impl Contestant {
         }
         // What it does after it listens is not the load's.
         sleep(Duration::from_secs(1));
+        plan.prefer(&server.process)?;
         Ok(server)
     }
 }
