@@ -301,15 +301,16 @@ impl Desk {
         let Leave { conn, info_hash, peer_id } = peer;
         let torrents_max = self.limits.torrents_per_connection;
         let Some(connection) = self.connections.get_mut(&conn) else { return false };
-        if let Some(member) = connection.member(&info_hash) {
-            return member.peer_id == peer_id;
+        let follows = match connection.member(&info_hash) {
+            Some(member) => member.peer_id == peer_id,
+            // Refused or left before, and taken in since.
+            None => connection.memberships().len() < torrents_max,
+        };
+        if follows {
+            let heard_at = connection.member(&info_hash).map_or(now, |member| member.heard_at);
+            connection.put(Membership { info_hash, peer_id, complete, heard_at });
         }
-        // Refused or left before, and taken in since.
-        let room = connection.memberships().len() < torrents_max;
-        if room {
-            connection.put(Membership { info_hash, peer_id, complete, heard_at: now });
-        }
-        room
+        follows
     }
 
     fn refused(&mut self, now: Moment, conn: ConnId, info_hash: InfoHash, peer_id: PeerId, refusal: Refusal) {
