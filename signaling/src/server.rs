@@ -126,7 +126,7 @@ struct Shared {
     /// The last statistics, and when they were gathered.
     stats: tokio::sync::Mutex<Option<(Instant, Arc<Stats>)>>,
     /// The files of the site that are served: all or none.
-    site: &'static [site::File],
+    site: site::Site,
     /// When time began.
     started: Instant,
     /// By worker, as the mailboxes.
@@ -142,7 +142,7 @@ impl Shared {
             ice: IceConfig::new(options.ice.clone()),
             scrapes: Mutex::new(Buckets::new(SCRAPERS, SCRAPES)),
             stats: tokio::sync::Mutex::default(),
-            site: if options.site { site::FILES } else { &[] },
+            site: if options.site { site::SITE } else { site::Site::NONE },
             started: Instant::now(),
             counters: mailboxes.iter().map(|_| Counters::default()).collect(),
             mailboxes,

@@ -10,7 +10,7 @@ use hyper::{Method, Request, StatusCode};
 
 use super::connection::Visitor;
 use super::page::{Page, fresh, later, secure, text};
-use super::{is_within, metrics, origin, scrape, site, stats_page};
+use super::{is_within, metrics, origin, scrape, stats_page};
 use crate::websocket::{self, Upgrade};
 
 /// Answers one request.
@@ -58,10 +58,10 @@ async fn plain(request: &Request<Incoming>, visitor: &Visitor, address: IpAddr) 
         }
         "/scrape" => tally(request.uri().query().unwrap_or(""), visitor, address).await,
         "/config.json" => config(visitor, headers, address),
-        path => match site::find(worker.shared.site, path) {
-            Some(file) => site::respond(file, headers),
-            None => text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
-        },
+        path => {
+            let page = worker.shared.site.respond(path, headers);
+            page.unwrap_or_else(|| text(StatusCode::NOT_FOUND, "There is nothing here.\n"))
+        }
     }
 }
 
