@@ -127,7 +127,7 @@ mod tests {
         let defaults = config("");
         assert_eq!(defaults.options.tracker.interval, TrackerLimits::default().interval);
         assert_eq!((defaults.listen, defaults.log_format), (None, LogFormat::Text));
-        assert!(matches!(parsed("--listen :1 --help"), Ok(Command::Print(help)) if help.contains("Usage")));
+        assert!(matches!(parsed("--listen a:1 --help"), Ok(Command::Print(help)) if help.contains("Usage")));
         assert!(matches!(parsed("-V"), Ok(Command::Print(version)) if version.starts_with("swarmreel-signaling ")));
         assert!(matches!(parsed("--check-config"), Ok(Command::Print(good)) if good == "The configuration is good.\n"));
     }
