@@ -13,5 +13,5 @@ pub mod websocket;
 
 pub use tracker::{
     Access, Announce, Answer, Asker, ConnId, Counters, Delivery, Desk, Incoming, InfoHashes, Leave, Network, Offer,
-    Output, Refusal, Request, Scrape, Sdp, Shard, ShardOutput, Stats, Tracker, TrackerLimits, Withheld, shard_of,
+    Output, Refusal, Request, Scrape, Sdp, Shard, ShardOutput, Spread, Stats, Tracker, TrackerLimits, Withheld,
 };

@@ -50,7 +50,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::cluster::redis::{ClusterOptions, Link, LinkSender};
-use crate::{Stats, TrackerLimits};
+use crate::{Spread, Stats, TrackerLimits};
 pub use access::{AccessError, AccessList, ListKind};
 use admission::household;
 use counters::Counters;
@@ -132,12 +132,14 @@ struct Shared {
     /// By worker, as the mailboxes.
     counters: Vec<Counters>,
     mailboxes: Vec<mpsc::Sender<Letter>>,
+    /// Which torrents are which worker's.
+    spread: Spread,
     /// The way to the other nodes of a cluster.
     link: Option<LinkSender>,
 }
 
 impl Shared {
-    fn new(options: Options, mailboxes: Vec<mpsc::Sender<Letter>>, link: Option<LinkSender>) -> Self {
+    fn new(options: Options, mailboxes: Vec<mpsc::Sender<Letter>>, spread: Spread, link: Option<LinkSender>) -> Self {
         Self {
             ice: IceConfig::new(options.ice.clone()),
             scrapes: Mutex::new(Buckets::new(SCRAPERS, SCRAPES)),
@@ -146,6 +148,7 @@ impl Shared {
             started: Instant::now(),
             counters: mailboxes.iter().map(|_| Counters::default()).collect(),
             mailboxes,
+            spread,
             link,
             options,
         }
@@ -215,8 +218,9 @@ pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Ou
 fn start(options: Options) -> io::Result<(Arc<Shared>, Option<Link>, watch::Sender<Stop>)> {
     let count = options.workers.clamp(1, WORKERS_MAX);
     let (mailboxes, letters): (Vec<_>, Vec<_>) = (0..count).map(|_| worker::mailbox()).unzip();
-    let (link, inputs) = cluster::start(options.cluster.as_ref(), count)?;
-    let shared = Arc::new(Shared::new(options, mailboxes, link.as_ref().map(|link| link.sender().clone())));
+    let spread = Spread::new(count, seed());
+    let (link, inputs) = cluster::start(options.cluster.as_ref(), spread)?;
+    let shared = Arc::new(Shared::new(options, mailboxes, spread, link.as_ref().map(|link| link.sender().clone())));
     let (stopping, stopped) = watch::channel(Stop::Never);
     let stopped = Stopped(stopped);
     for (index, (letters, inputs)) in letters.into_iter().zip(inputs).enumerate() {
@@ -226,4 +230,11 @@ fn start(options: Options) -> io::Result<(Arc<Shared>, Option<Link>, watch::Send
         thread::Builder::new().name(format!("worker-{index}")).spawn(work)?;
     }
     Ok((shared, link, stopping))
+}
+
+/// What chance is drawn from, so that nobody outside can tell what comes.
+fn seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).expect("the system has random bytes");
+    seed
 }

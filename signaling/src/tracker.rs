@@ -23,6 +23,7 @@ mod request;
 mod sdp;
 mod shard;
 mod side;
+mod spread;
 mod stats;
 mod swarm;
 mod tight;
@@ -39,10 +40,11 @@ pub use desk::Desk;
 pub use incoming::Incoming;
 pub use limits::TrackerLimits;
 pub use refusal::Refusal;
-pub use request::{Announce, Answer, Asker, Leave, Network, Offer, Request, Scrape, shard_of};
+pub use request::{Announce, Answer, Asker, Leave, Network, Offer, Request, Scrape};
 pub use sdp::Sdp;
 pub use shard::Shard;
 pub(crate) use shard::Spare;
+pub use spread::Spread;
 pub use stats::Stats;
 
 /// One WebSocket; minted by the caller and never reused.
@@ -83,6 +85,7 @@ pub enum Output {
 pub struct Tracker {
     desk: Desk,
     shards: Vec<Shard>,
+    spread: Spread,
 }
 
 impl Tracker {
@@ -93,13 +96,15 @@ impl Tracker {
 
     /// The same, of so many shards: 1 to 256.
     pub fn sharded(limits: TrackerLimits, seed: [u8; 32], count: usize) -> Self {
-        let shard = |index: usize| {
+        let seed = |kind: u8, index: usize| {
             let mut seed = seed;
+            seed[30] ^= kind;
             seed[31] ^= index as u8;
-            Shard::new(limits.clone(), seed, count)
+            seed
         };
-        let shards = (0..count).map(shard).collect();
-        Self { desk: Desk::new(limits), shards }
+        let spread = Spread::new(count, seed(1, 0));
+        let shards = (0..count).map(|index| Shard::new(limits.clone(), seed(0, index), spread)).collect();
+        Self { desk: Desk::new(limits), shards, spread }
     }
 
     /// As [`Desk::set_access`].
@@ -168,7 +173,7 @@ impl Tracker {
     }
 
     fn handle(&mut self, now: Moment, request: Request<'_>) {
-        let index = request.shard(self.shards.len());
+        let index = request.shard(&self.spread);
         self.shards[index].handle(now, request);
     }
 

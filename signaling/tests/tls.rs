@@ -12,7 +12,7 @@ use swarmreel::tracker::message::{ClientMessage, ServerMessage};
 use swarmreel_signaling::server::{Options, ServerLimits, Tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
@@ -75,11 +75,22 @@ impl Certificates {
         server: &Server,
         versions: &[&'static SupportedProtocolVersion],
     ) -> TlsStream<TcpStream> {
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        self.agree(stream, versions).await
+    }
+
+    /// A connection whose client says nothing at first.
+    async fn connect_after(&self, server: &Server, silence: Duration) -> TlsStream<TcpStream> {
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        sleep(silence).await;
+        self.agree(stream, &[&version::TLS13]).await
+    }
+
+    async fn agree(&self, stream: TcpStream, versions: &[&'static SupportedProtocolVersion]) -> TlsStream<TcpStream> {
         let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
         let builder = builder.with_protocol_versions(versions).unwrap();
         let mut config = builder.with_root_certificates(self.roots.clone()).with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let stream = TcpStream::connect(server.address).await.unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         let handshake = connector.connect("localhost".try_into().unwrap(), stream);
         timeout(PATIENCE, handshake).await.expect("a handshake in time").expect("a handshake")
@@ -182,6 +193,22 @@ async fn s21_half_open_handshakes_are_closed_and_honest_ones_served() {
     };
     timeout(PATIENCE, closed).await.expect("all are closed in time");
     expect_alive(1, &mut honest).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s5_tls_and_the_head_of_the_request_have_one_deadline_together() {
+    let certificates = Certificates::new("deadline");
+    let handshake = Duration::from_secs(4);
+    let sockets = ServerLimits { handshake, ..ServerLimits::default() };
+    let server = Server::start(Options { tls: Some(certificates.load()), sockets, ..Options::default() }).await;
+    let began = Instant::now();
+    let mut slow = certificates.connect_after(&server, Duration::from_secs(3)).await;
+    slow.write_all(b"GET / HT").await.unwrap();
+    let mut heard = Vec::new();
+    let _ = timeout(PATIENCE, slow.read_to_end(&mut heard)).await.expect("it is closed");
+    // With 10 s, the row has 12 s for both; one after the other they would take at least 7 s here.
+    assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
     server.stop().await;
 }
 

@@ -48,7 +48,7 @@ pub(super) struct Flags {
     /// Connections in all [default: 95 % of the open files that the system allows]
     #[arg(long, value_name = "N", value_parser = value::count, help_heading = "Limits")]
     pub(super) max_connections: Option<usize>,
-    /// Asked of clients between two announces, from 10 to 3600; a peer that is silent for two of them is gone
+    /// Asked of clients between two announces, from 10 to 3600; a peer that is silent for two of them, and for 180 s, is gone
     #[arg(long, value_name = "SECONDS", value_parser = value::interval, default_value_t = TrackerLimits::default().interval.as_secs(), help_heading = "Limits")]
     pub(super) interval: u64,
 

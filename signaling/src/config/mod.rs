@@ -119,7 +119,10 @@ mod tests {
         assert_eq!(options.sockets.connections_per_address, 9);
         assert!(options.site);
         assert_eq!(config("--ice-server stun:a,stun:b").options.ice.servers, ["stun:a", "stun:b"]);
-        assert_eq!(config("--interval 20 --no-site").options.tracker.silence, Duration::from_secs(40));
+        for (interval, silence) in [("20", 180), ("90", 185), ("120", 245)] {
+            let tracker = config(&format!("--interval {interval}")).options.tracker;
+            assert_eq!(tracker.silence, Duration::from_secs(silence), "{interval}");
+        }
         assert!(!config("--no-site").options.site);
         assert_eq!(config("--max-connections 5").options.sockets.connections, 5);
         let set = config("--workers 3 --drain-seconds 30").options;

@@ -43,7 +43,7 @@ pub(super) fn config(flags: Flags) -> Result<Config, String> {
 
 fn limits(flags: &Flags) -> (TrackerLimits, ServerLimits) {
     let interval = Duration::from_secs(flags.interval);
-    let tracker = TrackerLimits { interval, silence: interval * 2, ..TrackerLimits::default() };
+    let tracker = TrackerLimits::default().with_interval(interval);
     let mut sockets = ServerLimits::default().with_open_files();
     sockets.connections_per_address = flags.max_per_ip;
     sockets.stop_grace = Duration::from_secs(flags.drain_seconds);

@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct TrackerLimits {
     /// Asked of clients between two announces. Proxies cut sockets that are idle for 100 s.
     pub interval: Duration,
-    /// A peer, or a connection without one, that has not announced for this long is gone: two intervals.
+    /// A peer, or a connection without one, that has not announced for this long is gone: one announce may be lost, and the
+    /// next take a while.
     pub silence: Duration,
     /// An offer is answerable for this long: webtorrent.js drops late answers at 50 s.
     pub offer_life: Duration,
@@ -29,11 +30,23 @@ pub struct TrackerLimits {
     pub strikes: u32,
 }
 
+/// The least silence that ends something: not all clients keep to an interval that is short.
+const SILENCE_MIN: Duration = Duration::from_secs(180);
+/// How late an announce may be.
+const LATE: Duration = Duration::from_secs(5);
+
+impl TrackerLimits {
+    /// Asks for another interval, and gives up who is silent for two of them, three minutes at least.
+    pub fn with_interval(self, interval: Duration) -> Self {
+        Self { interval, silence: (interval * 2 + LATE).max(SILENCE_MIN), ..self }
+    }
+}
+
 impl Default for TrackerLimits {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(90),
-            silence: Duration::from_secs(180),
+            silence: Duration::from_secs(185),
             offer_life: Duration::from_secs(60),
             offers_outstanding: 64,
             claim_life: Duration::from_secs(10),
