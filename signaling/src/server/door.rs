@@ -14,11 +14,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::admission::{Admission, Permit, Refused, household};
+use super::admission::{Admission, Permit, Refused};
 use super::counters::Count;
 use super::rate::{Buckets, Rate};
 use super::worker::Letter;
 use super::{Shared, is_within, seed};
+use crate::Network;
 
 /// Buckets for households.
 const HOUSEHOLDS: usize = 4096;
@@ -89,7 +90,7 @@ impl Door {
     fn permit(&mut self, address: Option<IpAddr>) -> Result<Permit, Refused> {
         let now = self.shared.now();
         let permit = Permit::of(&self.admission, address)?;
-        let in_turn = address.is_none_or(|address| self.households.take(now, household(address)));
+        let in_turn = address.is_none_or(|address| self.households.take(now, Network::from(address)));
         if in_turn && self.rate.take(now, ()) { Ok(permit) } else { Err(Refused::Rate) }
     }
 

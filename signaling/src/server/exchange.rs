@@ -67,9 +67,11 @@ impl Exchange {
         let (limits, cluster) = (&shared.options.tracker, &shared.options.cluster);
         let shard = Shard::new(limits.clone(), seed(), shared.spread);
         let cluster = cluster.as_ref().map_or_else(ClusterLimits::default, |cluster| cluster.limits.clone());
+        let mut desk = Desk::new(limits.clone());
+        desk.share(shared.households.clone());
         Self {
             worker,
-            desk: Desk::new(limits.clone()),
+            desk,
             shard: ClusterShard::new(shard, limits.clone(), cluster, seed()),
             clients: Slab::new(),
             opened: 0,

@@ -26,6 +26,11 @@ pub struct TrackerLimits {
     /// Announces at once beyond the burst that still count as presence, their offers not relayed: a client may start
     /// with all its torrents, each with `completed` and `started`.
     pub announce_excess: u32,
+    /// Announces and scrapes a second, lasting, of all connections of one IPv4 address or IPv6 /64: as many as it may have
+    /// connections, each of which makes one in 90 s for each of its torrents.
+    pub household_announces_per_second: u32,
+    /// So many seconds' worth of those at once: a school's hour begins.
+    pub household_burst_seconds: u32,
     /// Malformed or forged messages after which a connection is closed.
     pub strikes: u32,
 }
@@ -54,6 +59,8 @@ impl Default for TrackerLimits {
             announces_per_second: 2,
             announce_burst: 10,
             announce_excess: 256,
+            household_announces_per_second: 64,
+            household_burst_seconds: 60,
             strikes: 10,
         }
     }

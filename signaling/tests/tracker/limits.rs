@@ -1,12 +1,12 @@
 //! What one client, or many, can use up.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::tracker::message::{Announce, ClientMessage, Event, ServerMessage, Tally};
-use swarmreel_signaling::{Access, InfoHashes};
+use swarmreel_signaling::{Access, InfoHashes, Refusal};
 
 use crate::room::{HASH, LEECHER, Room, SEEDER, answer_text, offers_of, update};
 
@@ -114,6 +114,30 @@ fn s11_a_client_may_start_with_all_its_torrents_at_once() {
         }
     }
     assert!(room.closed.is_empty());
+}
+
+#[test]
+fn s11_a_household_has_a_bucket_for_all_its_connections() {
+    let mut room = Room::new(0);
+    let household = |host: u16| Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, host).into();
+    (1..=64).for_each(|conn| room.open_at(conn, household(conn as u16)));
+    room.open_at(65, Ipv4Addr::new(192, 0, 2, 1).into());
+    let served = |room: &mut Room, announces| {
+        let before = room.tracker.counters().refused[Refusal::BusyHousehold as usize];
+        for number in 0..announces {
+            room.announce(number % 64 + 1, update(number % 64 + 1));
+        }
+        announces - (room.tracker.counters().refused[Refusal::BusyHousehold as usize] - before)
+    };
+    assert_eq!(served(&mut room, 100 * 64), 64 * 60, "a minute's worth");
+    room.pass(1);
+    assert_eq!(served(&mut room, 100 * 64), 64, "one for each connection it may have");
+    room.received(1);
+    room.announce(1, update(1));
+    assert_eq!(room.failure(1), "too many messages");
+    assert!(room.closed.is_empty(), "whoever else it was, it is no strike");
+    room.joins(65, LEECHER, 0);
+    assert_eq!(room.counts(65), (0, 65), "others announce as ever");
 }
 
 #[test]
