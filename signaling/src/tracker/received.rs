@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug, Default)]
 pub(super) struct Received {
     /// When each came, and from which network; oldest first.
-    latest: Vec<(Stamp, u32)>,
+    latest: Vec<(Stamp, u16)>,
     /// How many answers went out for them. Which is which does not matter: the oldest count as answered.
     answered: u8,
 }
@@ -42,7 +42,7 @@ impl Received {
         let (mut all, mut same) = (1, 1);
         for (_, other) in recent {
             all += 1;
-            same += usize::from(*other == tag(network));
+            same += usize::from(*other == network.digest());
         }
         same <= (KEPT / networks).max(1).max(all / 4)
     }
@@ -54,7 +54,7 @@ impl Received {
         self.latest.drain(..gone);
         self.answered = self.answered.saturating_sub(gone as u8);
         let end = self.latest.len();
-        tight::insert(&mut self.latest, end, (Stamp::of(now), tag(network)));
+        tight::insert(&mut self.latest, end, (Stamp::of(now), network.digest()));
     }
 
     /// One of them was answered.
@@ -66,11 +66,6 @@ impl Received {
 fn is_within(span: Duration, at: Stamp, now: Moment) -> bool {
     let span = span.as_micros() as u64;
     now.0 < span || at > Stamp::of(Moment(now.0 - span))
-}
-
-/// Four bytes that tell networks apart: all of an IPv4 address. Of IPv6 networks a few may look alike, to their own harm.
-fn tag(network: Network) -> u32 {
-    (network.0 ^ network.0 >> 32) as u32
 }
 
 #[cfg(test)]
