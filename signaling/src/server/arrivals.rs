@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use swarmreel::time::Moment;
 
-use super::admission::household;
 use super::limits::ServerLimits;
 use super::rate::{Buckets, Rate};
+use crate::Network;
 
 /// Buckets for households: 32 KiB of them.
 const HOUSEHOLDS: usize = 4096;
@@ -29,8 +29,8 @@ impl Arrivals {
     }
 
     /// Whether a client of this address may come in now.
-    pub(super) fn admit(&mut self, now: Moment, address: IpAddr) -> bool {
-        self.households.take(now, household(address)) && self.all.take(now, ())
+    pub(super) fn admit(&self, now: Moment, address: IpAddr) -> bool {
+        self.households.take(now, Network::from(address)) && self.all.take(now, ())
     }
 }
 
@@ -42,8 +42,8 @@ mod tests {
     fn s14_nobody_empties_the_bucket_of_all_alone() {
         let limits = ServerLimits { accepts_per_second: 100, accept_burst: 100, ..ServerLimits::default() };
         let limits = ServerLimits { connections_per_address: 10, ..limits };
-        let mut arrivals = Arrivals::new(&limits);
-        let mut admitted = |last: u8| {
+        let arrivals = Arrivals::new(&limits);
+        let admitted = |last: u8| {
             let address = IpAddr::from([10, 0, 0, last]);
             (0..1000).filter(|_| arrivals.admit(Moment(0), address)).count()
         };

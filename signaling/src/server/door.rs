@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::admission::{Admission, Permit, Refused};
 use super::counters::Count;
 use super::worker::Letter;
-use super::{Shared, is_within};
+use super::{Shared, is_within, seed};
 
 /// Between two complaints that connections cannot be accepted.
 const COMPLAINTS: Duration = Duration::from_secs(60);
@@ -36,10 +36,8 @@ impl Door {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let limits = &shared.options.sockets;
         let admission = Admission::new(limits.connections_per_address, limits.connections, shared.mailboxes.len());
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).expect("the system has random bytes");
         let refusals = Arc::new(Semaphore::new(256));
-        Self { shared, admission: admission.into(), refusals, complained: None, rng: Rng::new(seed) }
+        Self { shared, admission: admission.into(), refusals, complained: None, rng: Rng::new(seed()) }
     }
 
     /// Takes in what comes until then.
