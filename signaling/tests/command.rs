@@ -90,8 +90,11 @@ fn a_taken_port_is_one_sentence() {
 
 #[test]
 fn the_stun_server_has_the_same_port_if_that_is_free() {
-    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap();
+    // A port that is free for TCP, and taken for UDP.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    let _taken = UdpSocket::bind(address).unwrap();
+    drop(free);
     let (mut child, port, _output) = start(&["--listen", &address.to_string()]);
     assert!(get(port, "/config.json").ends_with(r#"{"iceServers":[]}"#), "pages are not sent to another program");
     let errors = stopped(&mut child, Signal::TERM);
