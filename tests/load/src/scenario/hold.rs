@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Common, SECOND, losses, megabytes, open};
+use super::{Common, SECOND, megabytes, open};
 use crate::arrivals;
 use crate::figures::Latencies;
 use crate::process::Process;
@@ -53,7 +53,10 @@ impl Hold {
         Ok(json!({
             "connections": self.connections,
             "connections_at_end": fleet.open(),
-            "connections_lost": losses(&mut fleet),
+            "connections_lost": fleet.traffic.closed,
+            "failures": fleet.traffic.failures,
+            "announces_due": schedule.len(),
+            "announces_answered": fleet.latencies.response.len(),
             "seconds": seconds,
             "rss_mb": megabytes(busy),
             "idle_bytes_per_connection": each(idle),
