@@ -59,26 +59,26 @@ impl Load {
 /// What one window came to.
 pub struct Measured {
     /// Announces a second, as offered.
-    rate: f64,
+    pub(super) rate: f64,
     /// The window in s.
-    seconds: f64,
+    pub(super) seconds: f64,
     /// What passed while the window lasted.
-    traffic: Traffic,
+    pub(super) traffic: Traffic,
     /// Of the window's announces, whenever it was that their messages arrived.
-    latencies: Latencies,
-    due: Due,
-    server_cpu: f64,
-    server_rss: u64,
-    generator_cpu: f64,
+    pub(super) latencies: Latencies,
+    pub(super) due: Due,
+    pub(super) server_cpu: f64,
+    pub(super) server_rss: u64,
+    pub(super) generator_cpu: f64,
 }
 
 /// What the window's announces ask of a server.
 #[derive(Clone, Copy, Debug)]
-struct Due {
-    announces: u64,
-    offers: u64,
+pub(super) struct Due {
+    pub(super) announces: u64,
+    pub(super) offers: u64,
     /// Offers that have a receiver, and as many answers.
-    owed: u64,
+    pub(super) owed: u64,
 }
 
 /// Offers a load at the plan's rate: warm-up, window, and a tail in which late messages arrive.

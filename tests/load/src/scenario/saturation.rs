@@ -127,3 +127,30 @@ fn definition() -> String {
         ANSWERS_MIN * 100.0
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::load::Due;
+    use super::*;
+    use crate::figures::{Latencies, Traffic};
+
+    /// A window of 100 announces with five offers each, so many of which came to something.
+    fn measured(responses: u64, rounds: u64, took: u64) -> Measured {
+        let mut latencies = Latencies::new(0..1);
+        (0..responses).for_each(|_| latencies.record(|all| &mut all.response, 0, 1000));
+        (0..rounds).for_each(|_| latencies.record(|all| &mut all.round, 0, took));
+        let due = Due { announces: 100, offers: 500, owed: 400 };
+        let (seconds, traffic) = (1.0, Traffic::default());
+        Measured { rate: 100.0, seconds, traffic, latencies, due, server_cpu: 0.0, server_rss: 0, generator_cpu: 0.0 }
+    }
+
+    #[test]
+    fn who_drops_offers_or_is_late_does_not_keep_up() {
+        assert!(keeps_up(&measured(100, 400, 1000)));
+        assert!(keeps_up(&measured(99, 380, SECOND / 2)));
+        assert!(!keeps_up(&measured(98, 400, 1000)), "announces without a response");
+        assert!(!keeps_up(&measured(100, 370, 1000)), "offers dropped");
+        assert!(!keeps_up(&measured(100, 0, 1000)), "all offers dropped");
+        assert!(!keeps_up(&measured(100, 400, 2 * SECOND)), "everything late");
+    }
+}

@@ -72,22 +72,15 @@ impl Soak {
             life.go_on(&mut fleet, start + sample * SAMPLE)?;
             memory.push(server.resident()?);
             watcher.ask();
-            if let Some(minute) = memory
-                .as_chunks::<SAMPLES_A_MINUTE>()
-                .0
-                .last()
-                .filter(|_| memory.len().is_multiple_of(SAMPLES_A_MINUTE))
-            {
-                let (minutes, mib) = (memory.len() / SAMPLES_A_MINUTE, mebibytes(minute));
-                eprintln!("minute {minutes}: {mib:.2} MiB, {} open, {} lost", fleet.open(), life.lost);
+            if memory.len().is_multiple_of(SAMPLES_A_MINUTE) {
+                tell(&memory, &fleet, &life);
             }
         }
         self.report(&fleet, &life, &memory, &watcher.pages(), server)
     }
 
     fn report(&self, fleet: &Fleet, life: &Life, memory: &[u64], pages: &[Page], server: Process) -> Result<Value> {
-        let minutes: Vec<f64> =
-            memory.as_chunks::<SAMPLES_A_MINUTE>().0.iter().map(|minute| mebibytes(minute)).collect();
+        let minutes: Vec<f64> = memory.as_chunks::<SAMPLES_A_MINUTE>().0.iter().map(mebibytes).collect();
         let skipped = (self.warm_up / 60) as usize;
         let points: Vec<_> =
             minutes.iter().enumerate().skip(skipped).map(|(minute, mib)| (minute as f64 / 60.0, *mib)).collect();
@@ -126,6 +119,14 @@ impl Soak {
             "server_cpu_s": server.cpu()?.as_secs_f64(),
             "traffic": fleet.traffic.to_json(self.seconds as f64),
         }))
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a long run says how it goes")]
+fn tell(memory: &[u64], fleet: &Fleet, life: &Life) {
+    if let Some(minute) = memory.last_chunk() {
+        let (minutes, mib) = (memory.len() / SAMPLES_A_MINUTE, mebibytes(minute));
+        eprintln!("minute {minutes}: {mib:.2} MiB, {} open, {} closed by the server", fleet.open(), life.lost);
     }
 }
 
