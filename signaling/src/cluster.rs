@@ -7,6 +7,7 @@
 mod exchange;
 mod limits;
 mod listing;
+pub mod memory;
 pub mod message;
 mod nodes;
 mod parking;
@@ -26,8 +27,8 @@ use swarmreel::tracker::message::Tally;
 pub use limits::ClusterLimits;
 pub use shard::{ClusterCounters, ClusterShard};
 
-/// One lease of one process: drawn at random, so that a node that is started again, or was taken for dead, is another
-/// one.
+/// One session of one process with the registry: drawn at random, so that a node that is started again, was cut off, or was
+/// taken for dead, is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
 

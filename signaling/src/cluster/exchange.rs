@@ -42,7 +42,7 @@ impl ClusterShard {
                     batch.offers.push((offer_id, sdp));
                 }
                 _ => {
-                    let (offerer, network, bytes) = (peer.peer_id, network.0, sdp.len());
+                    let (offerer, network, bytes) = (peer.peer_id, network.digest(), sdp.len());
                     batches.push((to, bytes, Offers { offerer, complete, network, offers: vec![(offer_id, sdp)] }));
                 }
             }
@@ -78,6 +78,7 @@ impl ClusterShard {
                     self.let_in(now, announce, None);
                 }
             }
+            Message::Taken(peer_id) => drop(self.assert_claim(now, info_hash, peer_id, None)),
         }
     }
 
@@ -109,8 +110,9 @@ impl ClusterShard {
 
     fn take_offers(&mut self, now: Moment, sender: NodeId, info_hash: InfoHash, offers: Offers) {
         let Offers { offerer, complete, network, offers } = offers;
-        let side = (Network(network), complete);
+        let side = (Network(network.into()), complete);
         let partners = self.shard.partners_elsewhere(now, &info_hash, side, offers.len());
+        self.counters.offers_unplaced += (offers.len() - partners.len()) as u64;
         for ((offer_id, sdp), to) in offers.into_iter().zip(partners) {
             let Some(sdp) = Sdp::from_json(sdp) else { continue };
             let expires_at = now + self.tracker_limits.offer_life;

@@ -10,7 +10,8 @@ pub struct ClusterLimits {
     /// A node that has not renewed its lease for this long is dead: two lost heartbeats and some patience. With the
     /// age of the other nodes' tables that is 16 s, of the 30 s that a dead node's peers may be seen.
     pub lease: Duration,
-    /// For a heartbeat, an exchange about a swarm or a message to another node to succeed.
+    /// For a heartbeat, an exchange about a swarm or a message to another node to succeed. One that takes longer is lost;
+    /// the link ends when the lease would.
     pub patience: Duration,
     /// For the registry to tell what a first announce hangs on; after that it is served with what is known here.
     pub parked: Duration,
@@ -26,7 +27,7 @@ pub struct ClusterLimits {
     pub again: Duration,
     /// What is known of a swarm without peers here is kept for this long after the last question.
     pub idle: Duration,
-    /// Exchanges on their way at a time.
+    /// Exchanges on their way at a time, at most: half as many after each that fails, one more after each that does not.
     pub syncs: usize,
     /// Peer ids claimed in one exchange.
     pub claims: usize,

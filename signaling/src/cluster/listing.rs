@@ -4,12 +4,13 @@
 //! pending until the registry says who holds it, however many exchanges are lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::rng::Rng;
 use swarmreel::time::Moment;
 
-use super::registry::{Sync, Synced};
+use super::registry::{Claim, Sync, Synced};
 use super::{Count, NodeId};
 
 /// See the module.
@@ -28,6 +29,8 @@ pub(super) struct Listing {
     sent: Option<(Sync, Vec<(PeerId, NodeId)>)>,
     /// Peers of the other nodes, dead or alive.
     counts: Vec<(NodeId, Count)>,
+    /// How often it had changed who lives, when they were last added up.
+    pub(super) added_up: Option<u64>,
     /// Peer ids to be claimed, and from whom.
     claims: BTreeMap<PeerId, Option<NodeId>>,
     /// Claims held by nodes that the next table tells of.
@@ -58,7 +61,7 @@ impl Listing {
         self.claims.remove(&peer_id);
         self.suspects.remove(&peer_id);
         if let Some((sync, _)) = &mut self.sent {
-            sync.claims.retain(|(asked, _)| *asked != peer_id);
+            sync.claims.retain(|claim| claim.peer_id != peer_id);
         }
         self.discards.insert((peer_id, node));
     }
@@ -87,7 +90,7 @@ impl Listing {
 
     /// Whether it is not known yet who holds this peer id.
     pub(super) fn is_pending(&self, peer_id: &PeerId) -> bool {
-        let asked = |(sync, _): &(Sync, _)| sync.claims.iter().any(|(asked, _)| asked == peer_id);
+        let asked = |(sync, _): &(Sync, _)| sync.claims.iter().any(|claim| claim.peer_id == *peer_id);
         self.claims.contains_key(peer_id)
             || self.suspects.contains_key(peer_id)
             || self.sent.as_ref().is_some_and(asked)
@@ -96,6 +99,11 @@ impl Listing {
     /// The number of the exchange on its way.
     pub(super) fn in_flight(&self) -> Option<u64> {
         self.sent.as_ref().map(|(sync, _)| sync.serial)
+    }
+
+    /// Whether nothing is asked: who still waits does so for a table.
+    pub(super) fn is_settled(&self, now: Moment) -> bool {
+        self.sent.is_none() && self.due.is_none_or(|due| due > now)
     }
 
     /// Whether there is something that the registry does not know yet.
@@ -116,13 +124,14 @@ impl Listing {
         serial: u64,
         count: Count,
         claims_max: usize,
+        age: impl Fn(&PeerId) -> Duration,
     ) -> Sync {
         (self.told, self.told_at) = (count, Some(now));
         let mut claims = Vec::new();
         while claims.len() < claims_max
-            && let Some(claim) = self.claims.pop_first()
+            && let Some((peer_id, from)) = self.claims.pop_first()
         {
-            claims.push(claim);
+            claims.push(Claim { peer_id, from, age: age(&peer_id) });
         }
         let discards = std::mem::take(&mut self.discards).into_iter().collect();
         let forgets = std::mem::take(&mut self.forgets).into_iter().collect();
@@ -134,24 +143,25 @@ impl Listing {
     /// An exchange worked.
     pub(super) fn end(&mut self, now: Moment, synced: &Synced, node: NodeId) -> Settled {
         self.synced_at = Some(now);
+        self.added_up = None;
         self.counts = synced.counts.iter().filter(|(other, _)| *other != node).copied().collect();
         let Some((mut sync, freed)) = self.sent.take() else {
             return Settled { holders: Vec::new(), freed: Vec::new() };
         };
         let mut holders = Vec::new();
-        sync.claims.retain(|(asked, _)| {
-            let holder = synced.holders.iter().find(|(peer_id, _)| peer_id == asked);
+        sync.claims.retain(|claim| {
+            let holder = synced.holders.iter().find(|(peer_id, _)| *peer_id == claim.peer_id);
             holders.extend(holder);
             holder.is_none()
         });
-        self.claims.extend(sync.claims);
+        self.claims.extend(sync.claims.iter().map(|claim| (claim.peer_id, claim.from)));
         Settled { holders, freed }
     }
 
     /// An exchange failed, or nobody knows: all of it is to be told again.
     pub(super) fn abandon(&mut self) {
         let Some((sync, freed)) = self.sent.take() else { return };
-        for (peer_id, from) in sync.claims {
+        for Claim { peer_id, from, .. } in sync.claims {
             self.claims.entry(peer_id).or_insert(from);
         }
         self.discards.extend(sync.discards);

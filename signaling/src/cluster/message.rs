@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! "SR"  version:u8  kind:u8  sender:u64  info_hash:20  then by kind, numbers in network order:
-//!   1 offers  offerer:20  complete:u8  network:u64  count:u8  count × (offer_id:20  text)
+//!   1 offers  offerer:20  complete:u8  network:u16  count:u8  count × (offer_id:20  text)
 //!   2 answer  answerer:20  offerer:20  offer_id:20  text
 //!   3 claim   peer_id:20
 //!   4 freed   peer_id:20
+//!   5 taken   peer_id:20
 //!   text      length:u16  UTF-8
 //! ```
 //! Invariant: every sequence of bytes is either a message, whose bytes it is again, or an error; nothing is reserved by
@@ -48,6 +49,8 @@ pub enum Message {
     Claim(PeerId),
     /// The receiving node claimed this peer id: nobody holds it any more.
     Freed(PeerId),
+    /// The sender holds the claim to this peer id now, since its peer is the elder one.
+    Taken(PeerId),
 }
 
 /// Offers on their way to another node.
@@ -57,8 +60,8 @@ pub struct Offers {
     pub offerer: PeerId,
     /// Whether the offerer has all bytes: then they are for leechers only.
     pub complete: bool,
-    /// A number that stands for the offerer's network: equal for equal networks, and nothing more.
-    pub network: u64,
+    /// What stands for the offerer's network: equal for equal networks, and too short to tell which it is.
+    pub network: u16,
     /// At most [`OFFERS_MAX`], each with its session description.
     pub offers: Vec<(OfferId, String)>,
 }
@@ -113,7 +116,7 @@ impl Envelope {
                 bytes.extend([answerer.0, offerer.0, offer_id.0].as_flattened());
                 encode_text(&mut bytes, sdp)?;
             }
-            Message::Claim(peer_id) | Message::Freed(peer_id) => bytes.extend(peer_id.0),
+            Message::Claim(peer_id) | Message::Freed(peer_id) | Message::Taken(peer_id) => bytes.extend(peer_id.0),
         }
         (bytes.len() <= BACKPLANE_BYTES_MAX).then_some(bytes)
     }
@@ -138,6 +141,7 @@ impl Envelope {
             }
             3 => Message::Claim(PeerId(rest.take()?)),
             4 => Message::Freed(PeerId(rest.take()?)),
+            5 => Message::Taken(PeerId(rest.take()?)),
             _ => return Err(MessageError::Malformed),
         };
         if rest.0.is_empty() { Ok(Self { sender, info_hash, message }) } else { Err(MessageError::Malformed) }
@@ -145,9 +149,9 @@ impl Envelope {
 }
 
 impl Message {
-    /// Whether clients make up for its loss by themselves: they offer again at their next announce.
-    pub fn is_droppable(&self) -> bool {
-        matches!(self, Self::Offers(_))
+    /// How many offers are in it.
+    pub(super) fn offers(&self) -> usize {
+        if let Self::Offers(Offers { offers, .. }) = self { offers.len() } else { 0 }
     }
 
     fn kind(&self) -> u8 {
@@ -156,15 +160,16 @@ impl Message {
             Self::Answer(_) => 2,
             Self::Claim(_) => 3,
             Self::Freed(_) => 4,
+            Self::Taken(_) => 5,
         }
     }
 
     /// Enough for all of its bytes.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Offers(offers) => 30 + offers.offers.iter().map(|(_, sdp)| 22 + sdp.len()).sum::<usize>(),
+            Self::Offers(offers) => 24 + offers.offers.iter().map(|(_, sdp)| 22 + sdp.len()).sum::<usize>(),
             Self::Answer(answer) => 62 + answer.sdp.len(),
-            Self::Claim(_) | Self::Freed(_) => 20,
+            Self::Claim(_) | Self::Freed(_) | Self::Taken(_) => 20,
         }
     }
 }
@@ -189,7 +194,7 @@ impl Offers {
             [flag @ (0 | 1)] => flag == 1,
             _ => return Err(MessageError::Malformed),
         };
-        let network = u64::from_be_bytes(rest.take()?);
+        let network = u16::from_be_bytes(rest.take()?);
         let [count] = rest.take()?;
         if usize::from(count) > OFFERS_MAX {
             return Err(MessageError::Malformed);
@@ -241,11 +246,11 @@ mod tests {
         Message::Answer(Answer { answerer, offerer, offer_id, sdp: sdp.to_owned() })
     }
 
-    fn samples() -> [Message; 6] {
+    fn samples() -> [Message; 7] {
         let peer_id = PeerId(*b"*{\r\n}.> ?[]\0'\"\\$%&~/");
         let messages = [offers(0, 0), offers(10, 1700), answer(""), answer("v=0 ü\r\n")];
         let [a, b, c, d] = messages;
-        [a, b, c, d, Message::Claim(peer_id), Message::Freed(peer_id)]
+        [a, b, c, d, Message::Claim(peer_id), Message::Freed(peer_id), Message::Taken(peer_id)]
     }
 
     #[test]
@@ -283,10 +288,10 @@ mod tests {
             (2, 0, MessageError::UnknownVersion),
             (2, 2, MessageError::UnknownVersion),
             (3, 0, MessageError::Malformed),
-            (3, 5, MessageError::Malformed),
+            (3, 6, MessageError::Malformed),
             (52, 2, MessageError::Malformed),    // complete or not
-            (61, 11, MessageError::Malformed),   // more offers than an announce may have
-            (84, 0xff, MessageError::Malformed), // a text that is not UTF-8
+            (55, 11, MessageError::Malformed),   // more offers than an announce may have
+            (78, 0xff, MessageError::Malformed), // a text that is not UTF-8
         ] {
             assert_eq!(with(at, value), error, "byte {at} = {value}");
         }
@@ -295,8 +300,8 @@ mod tests {
     #[test]
     fn c4_no_message_is_longer_than_the_limit() {
         let fits = |sdp_bytes| envelope(offers(10, sdp_bytes)).encode();
-        assert!(fits(6525).is_some_and(|bytes| bytes.len() <= BACKPLANE_BYTES_MAX));
-        assert_eq!(fits(6526), None);
+        assert!(fits(6526).is_some_and(|bytes| bytes.len() <= BACKPLANE_BYTES_MAX));
+        assert_eq!(fits(6527), None);
         assert_eq!(envelope(answer(&"s".repeat(1 << 16))).encode(), None);
         assert_eq!(Envelope::decode(&vec![0; BACKPLANE_BYTES_MAX + 1]), Err(MessageError::TooLong));
         assert_eq!(envelope(offers(11, 0)).encode(), None);

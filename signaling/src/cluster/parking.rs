@@ -14,7 +14,8 @@ use crate::tracker::{ConnId, Request};
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Parking {
-    swarms: BTreeMap<InfoHash, VecDeque<Request<'static>>>,
+    /// With how long each waits.
+    swarms: BTreeMap<InfoHash, VecDeque<(Moment, Request<'static>)>>,
     /// In order, since all wait equally long.
     deadlines: VecDeque<(Moment, InfoHash)>,
     bytes: usize,
@@ -28,7 +29,7 @@ impl Parking {
 
     pub(super) fn push(&mut self, until: Moment, info_hash: InfoHash, request: Request<'static>) {
         self.bytes += bytes(&request);
-        self.swarms.entry(info_hash).or_default().push_back(request);
+        self.swarms.entry(info_hash).or_default().push_back((until, request));
         self.deadlines.push_back((until, info_hash));
     }
 
@@ -37,12 +38,8 @@ impl Parking {
         self.waiting(info_hash).any(|request| conn_of(request) == Some(conn))
     }
 
-    pub(super) fn has_any(&self, info_hash: &InfoHash) -> bool {
-        self.swarms.contains_key(info_hash)
-    }
-
     pub(super) fn waiting(&self, info_hash: &InfoHash) -> impl Iterator<Item = &Request<'static>> {
-        self.swarms.get(info_hash).into_iter().flatten()
+        self.swarms.get(info_hash).into_iter().flatten().map(|(_, request)| request)
     }
 
     /// Lets go what may go, in order; of a connection nothing after what must still wait.
@@ -51,15 +48,20 @@ impl Parking {
         info_hash: &InfoHash,
         may_go: impl Fn(&Request<'_>) -> bool,
     ) -> Vec<Request<'static>> {
+        self.take(info_hash, |_, request| may_go(request))
+    }
+
+    fn take(&mut self, info_hash: &InfoHash, may_go: impl Fn(Moment, &Request<'_>) -> bool) -> Vec<Request<'static>> {
         let Some(queue) = self.swarms.remove(info_hash) else { return Vec::new() };
         let (mut going, mut staying) = (Vec::new(), VecDeque::new());
-        for request in queue {
-            let held = |other: &Request<'_>| conn_of(other).is_some() && conn_of(other) == conn_of(&request);
-            if may_go(&request) && !staying.iter().any(held) {
+        for (until, request) in queue {
+            let conn = conn_of(&request);
+            let held = |(_, other): &(Moment, Request<'_>)| conn.is_some() && conn_of(other) == conn;
+            if may_go(until, &request) && !staying.iter().any(held) {
                 self.bytes -= bytes(&request);
                 going.push(request);
             } else {
-                staying.push_back(request);
+                staying.push_back((until, request));
             }
         }
         if !staying.is_empty() {
@@ -68,10 +70,16 @@ impl Parking {
         going
     }
 
-    /// A swarm whose time is over.
-    pub(super) fn pop_due(&mut self, now: Moment) -> Option<InfoHash> {
-        let due = self.deadlines.front().is_some_and(|(due, _)| *due <= now);
-        due.then(|| self.deadlines.pop_front().map(|(_, info_hash)| info_hash)).flatten()
+    /// Lets go what has waited long enough, in order.
+    pub(super) fn overdue(&mut self, now: Moment) -> Vec<Request<'static>> {
+        let mut going = Vec::new();
+        while let Some(&(due, info_hash)) = self.deadlines.front()
+            && due <= now
+        {
+            self.deadlines.pop_front();
+            going.extend(self.take(&info_hash, |until, _| until <= now));
+        }
+        going
     }
 
     pub(super) fn due(&self) -> Option<Moment> {

@@ -19,8 +19,9 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::ClusterLimits;
+use super::message::Message;
 use super::registry::{Input, Output};
+use super::{ClusterLimits, NodeId};
 pub use address::Address;
 use script::Names;
 use session::Session;
@@ -61,6 +62,7 @@ pub struct LinkStats {
     published: AtomicU64,
     received: AtomicU64,
     lost: AtomicU64,
+    lost_offers: AtomicU64,
     malformed: AtomicU64,
     queued_bytes: AtomicUsize,
 }
@@ -92,8 +94,18 @@ figures! {
     received: u64,
     /// Messages to or from other nodes that were lost here: the queue was full, or nobody took them.
     lost: u64,
+    /// Offers in messages to other nodes that were lost here.
+    lost_offers: u64,
     /// What came for this node and is no message of ours: the reason to look who else writes into this Redis.
     malformed: u64,
+}
+
+impl LinkStats {
+    /// A message to another node is lost.
+    fn lose(&self, message: &Message) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        self.lost_offers.fetch_add(message.offers() as u64, Ordering::Relaxed);
+    }
 }
 
 /// The link's thread; it ends when this is dropped.
@@ -190,13 +202,10 @@ impl LinkSender {
 
     /// Has something done. Messages beyond the queue's bytes are lost, and counted.
     pub fn send(&self, output: Output) {
-        let bytes = match &output {
-            Output::Publish { envelope, .. } => envelope.message.bytes(),
-            Output::Sync(_) | Output::Table => 0,
-        };
-        let stats = self.stats.clone();
-        if stats.queued_bytes.fetch_add(bytes, Ordering::Relaxed) > self.queue_bytes && bytes > 0 {
-            stats.lost.fetch_add(1, Ordering::Relaxed);
+        let (bytes, stats) = (output.message().map_or(0, Message::bytes), self.stats.clone());
+        let queued_before = stats.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(message) = output.message().filter(|_| queued_before > self.queue_bytes) {
+            stats.lose(message);
             stats.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
             return;
         }
@@ -270,10 +279,7 @@ async fn pause<D>(shared: &Shared<D>, wait: Duration, queue: &mut Queue, stoppin
             _ = &mut *stopping => return true,
             () = sleep_until(until) => return false,
             errand = queue.recv() => match errand {
-                Some(Errand { output: Output::Publish { .. }, .. }) => {
-                    shared.stats.lost.fetch_add(1, Ordering::Relaxed);
-                }
-                Some(_) => {}
+                Some(errand) => errand.output.message().into_iter().for_each(|message| shared.stats.lose(message)),
                 None => return true,
             },
         }
@@ -289,6 +295,13 @@ fn random<const COUNT: usize>() -> [u8; COUNT] {
     let mut bytes = [0; COUNT];
     getrandom::fill(&mut bytes).expect("the system has random bytes");
     bytes
+}
+
+impl<D> Shared<D> {
+    /// A node among the leases: its id, and its name for people.
+    fn member(&self, node: NodeId) -> String {
+        format!("{node} {}", self.options.node_name)
+    }
 }
 
 impl<D: Fn(Input) -> bool> Shared<D> {

@@ -40,6 +40,10 @@ pub struct ClusterShard {
     /// When to look at a listing; those with an exchange on its way have no entry.
     pub(super) due: BTreeSet<(Moment, InfoHash)>,
     pub(super) in_flight: usize,
+    /// How many exchanges may be on their way: fewer while they fail, so that a slow registry is not asked ever more.
+    pub(super) window: usize,
+    /// Swarms with claims of which the next tables tell.
+    pub(super) suspected: BTreeSet<InfoHash>,
     pub(super) serial: u64,
     pub(super) lookups: (Moment, u32),
     pub(super) parking: Parking,
@@ -62,6 +66,8 @@ pub struct ClusterCounters {
     pub offers_out: u64,
     /// Offers of other nodes that were given to a peer here.
     pub offers_in: u64,
+    /// Offers of other nodes for whom nobody was left here.
+    pub offers_unplaced: u64,
     /// Answers sent to other nodes.
     pub answers_out: u64,
     /// Answers of other nodes that were given to a peer here.
@@ -72,13 +78,14 @@ pub struct ClusterCounters {
 
 impl AddAssign for ClusterCounters {
     fn add_assign(&mut self, other: Self) {
-        let Self { parked, overdue, conflicts, offers_out, offers_in, answers_out, answers_in, answers_refused } =
-            other;
+        let Self { parked, overdue, conflicts, offers_out, offers_in, offers_unplaced, .. } = other;
+        let Self { answers_out, answers_in, answers_refused, .. } = other;
         self.parked += parked;
         self.overdue += overdue;
         self.conflicts += conflicts;
         self.offers_out += offers_out;
         self.offers_in += offers_in;
+        self.offers_unplaced += offers_unplaced;
         self.answers_out += answers_out;
         self.answers_in += answers_in;
         self.answers_refused += answers_refused;
@@ -91,6 +98,8 @@ impl ClusterShard {
         Self {
             shard,
             node: NodeId(0),
+            window: limits.syncs,
+            suspected: BTreeSet::new(),
             limits,
             tracker_limits: tracker,
             rng: Rng::new(seed),
@@ -154,11 +163,9 @@ impl ClusterShard {
 
     /// Does what has become due.
     pub fn wake(&mut self, now: Moment) {
-        while let Some(info_hash) = self.parking.pop_due(now) {
-            let requests = self.parking.release(&info_hash, |_| true);
-            self.counters.overdue += requests.len() as u64;
-            requests.into_iter().for_each(|request| self.pass(now, request));
-        }
+        let overdue = self.parking.overdue(now);
+        self.counters.overdue += overdue.len() as u64;
+        overdue.into_iter().for_each(|request| self.pass(now, request));
         self.probes.wake(now);
         self.relay.wake(now);
         self.flush(now);
@@ -166,7 +173,7 @@ impl ClusterShard {
 
     /// When [`ClusterShard::wake`] next has something to do, at the earliest.
     pub fn wake_at(&self) -> Option<Moment> {
-        let due = self.due.first().filter(|_| self.in_flight < self.limits.syncs).map(|(due, _)| *due);
+        let due = self.due.first().filter(|_| self.in_flight < self.window).map(|(due, _)| *due);
         [due, self.parking.due(), self.probes.due(), self.relay.due()].into_iter().flatten().min()
     }
 
@@ -245,8 +252,13 @@ impl ClusterShard {
                 Leave { conn: *conn, info_hash: *info_hash, peer_id: *peer_id }
             }
             Request::Stop { leave, .. } | Request::Leave(leave) => *leave,
-            Request::Answer(_) | Request::Scrape(_) => return self.shard.handle(now, request),
+            Request::Scrape(scrape) => {
+                self.shard.unanswered(scrape).into_iter().for_each(|info_hash| self.count_elsewhere(info_hash));
+                return self.shard.handle(now, request);
+            }
+            Request::Answer(_) => return self.shard.handle(now, request),
         };
+        self.count_elsewhere(peer.info_hash);
         let was_bound = self.shard.connection_of(&peer.info_hash, &peer.peer_id).is_some();
         self.shard.handle(now, request);
         let is_bound = self.shard.connection_of(&peer.info_hash, &peer.peer_id).is_some();
@@ -277,13 +289,17 @@ impl ClusterShard {
         let Some(listing) = self.awaited(info_hash, synced.serial) else { return };
         let settled = listing.end(now, synced, node);
         self.in_flight -= 1;
+        self.window = self.limits.syncs.min(self.window + 1);
+        for &(peer_id, loser) in &synced.ousted {
+            self.publish(loser, info_hash, Message::Taken(peer_id));
+        }
         for (peer_id, asker) in settled.freed {
             self.publish(asker, info_hash, Message::Freed(peer_id));
         }
         for (peer_id, holder) in settled.holders {
             self.settle(now, info_hash, peer_id, holder);
         }
-        self.tidy(synced);
+        self.tidy(now, synced);
         self.count_elsewhere(info_hash);
         self.unpark(now, info_hash);
         self.reschedule(now, info_hash);
@@ -295,6 +311,7 @@ impl ClusterShard {
         listing.abandon();
         listing.due = Some(again);
         self.in_flight -= 1;
+        self.window = (self.window / 2).max(1);
         self.due.insert((again, info_hash));
     }
 
@@ -315,7 +332,10 @@ impl ClusterShard {
         }
         match self.nodes.standing(holder) {
             Standing::Dead => self.listing(now, info_hash).claim(peer_id, Some(holder)),
-            Standing::Unknown => self.listing(now, info_hash).suspect(peer_id, holder),
+            Standing::Unknown => {
+                self.suspected.insert(info_hash);
+                self.listing(now, info_hash).suspect(peer_id, holder);
+            }
             Standing::Live => self.conflict(now, info_hash, peer_id, holder),
         }
     }

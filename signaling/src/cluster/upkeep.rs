@@ -1,7 +1,8 @@
 //! The part of a [`ClusterShard`] that keeps registry and swarms in step: when to exchange what, who lives, and what to
 //! tidy up after the dead.
 //!
-//! Invariant: what the registry was told and what is true differ only while an exchange is due or on its way.
+//! Invariant: what the registry was told and what is true differ only while an exchange is due or on its way. What a
+//! heartbeat costs does not grow with the swarms: who has died is seen in a swarm when that is next looked at.
 
 use std::collections::BTreeMap;
 
@@ -21,15 +22,17 @@ const FEW: u32 = 10;
 
 impl ClusterShard {
     /// The cluster can be reached, for the first time or again: everything is told to it anew. What this node claimed
-    /// under another id is its own.
+    /// under its id before is its own.
     pub(super) fn resync(&mut self, now: Moment, node: NodeId, live: &[NodeId]) {
         self.isolate(now);
         let before = std::mem::replace(&mut self.node, node);
-        self.up = true;
+        (self.up, self.window) = (true, self.limits.syncs);
         self.renew(now, live);
         let peers: Vec<_> = self.shard.peers().map(|(peer, _)| (peer.info_hash, peer.peer_id)).collect();
         for (info_hash, peer_id) in peers {
-            self.listing(now, info_hash).claim(peer_id, Some(before).filter(|before| *before != node));
+            let listing = self.listing(now, info_hash);
+            listing.claim(peer_id, Some(before));
+            listing.forget(before);
             self.schedule(info_hash, now);
         }
     }
@@ -41,6 +44,7 @@ impl ClusterShard {
             self.shard.set_elsewhere(info_hash, Count::NONE.into());
         }
         self.due.clear();
+        self.suspected.clear();
         self.in_flight = 0;
         self.table_asked = false;
         self.outputs.clear();
@@ -57,9 +61,7 @@ impl ClusterShard {
         for (holder, announce) in self.probes.orphans(|node| self.nodes.is_live(node)) {
             self.let_in(now, announce, Some(holder));
         }
-        let hashes: Vec<_> = self.listings.keys().copied().collect();
-        for info_hash in hashes {
-            self.count_elsewhere(info_hash);
+        for info_hash in std::mem::take(&mut self.suspected) {
             let suspects = self.listings.get_mut(&info_hash).map(Listing::take_suspects).unwrap_or_default();
             for (peer_id, holder) in suspects {
                 self.settle(now, info_hash, peer_id, holder);
@@ -67,30 +69,51 @@ impl ClusterShard {
             if self.listings.get(&info_hash).is_some_and(Listing::has_news) {
                 self.schedule(info_hash, now);
             }
-            if self.parking.has_any(&info_hash) {
+        }
+        for info_hash in self.parking.swarms() {
+            if self.listings.get(&info_hash).is_some_and(|listing| listing.is_settled(now)) {
                 self.unpark(now, info_hash);
             }
         }
     }
 
-    /// Counts and claims of the dead are removed, and claims of this node that nobody here stands behind. Both are left
-    /// by crashes and lost exchanges.
-    pub(super) fn tidy(&mut self, synced: &Synced) {
+    /// Counts and claims of the dead are removed, and claims of this node that nobody here stands behind; a peer that is
+    /// bound here though another node claims it is claimed anew. All are left by crashes, cuts and lost messages.
+    pub(super) fn tidy(&mut self, now: Moment, synced: &Synced) {
         let (info_hash, node) = (synced.info_hash, self.node);
         let others = synced.counts.iter().map(|(node, _)| *node).filter(|other| *other != node);
         let dead: Vec<_> = others.filter(|other| self.nodes.standing(*other) == Standing::Dead).collect();
         let mut stale = Vec::new();
         for &(peer_id, holder) in &synced.sample {
-            let is_stale = match holder == node {
-                true => !self.is_wanted(&info_hash, &peer_id),
-                false => self.nodes.standing(holder) == Standing::Dead,
-            };
-            stale.extend(is_stale.then_some((peer_id, holder)));
+            if holder == node {
+                stale.extend((!self.is_wanted(&info_hash, &peer_id)).then_some((peer_id, holder)));
+                continue;
+            }
+            let is_dead = self.nodes.standing(holder) == Standing::Dead;
+            if !self.assert_claim(now, info_hash, peer_id, Some(holder).filter(|_| is_dead)) {
+                stale.extend(is_dead.then_some((peer_id, holder)));
+            }
         }
         if let Some(listing) = self.listings.get_mut(&info_hash) {
             dead.into_iter().for_each(|node| listing.forget(node));
             stale.into_iter().for_each(|(peer_id, holder)| listing.discard(peer_id, holder));
         }
+    }
+
+    /// Another node holds the claim to a peer: if that is bound here, the registry is to say whose it is. False if not.
+    pub(super) fn assert_claim(
+        &mut self,
+        now: Moment,
+        info_hash: InfoHash,
+        peer_id: PeerId,
+        dead: Option<NodeId>,
+    ) -> bool {
+        let is_bound = self.shard.connection_of(&info_hash, &peer_id).is_some();
+        if is_bound && !self.listings.get(&info_hash).is_some_and(|listing| listing.is_pending(&peer_id)) {
+            self.listing(now, info_hash).claim(peer_id, dead);
+            self.schedule(info_hash, now);
+        }
+        is_bound
     }
 
     /// Whether somebody here stands behind a claim, or may soon.
@@ -101,9 +124,14 @@ impl ClusterShard {
             || self.parking.waiting(info_hash).any(|request| announces(request, *peer_id))
     }
 
-    /// The shard's replies count the peers of the other nodes that live.
+    /// The shard's replies count the peers of the other nodes that live: adds them up, unless that was done since a node
+    /// came or died.
     pub(super) fn count_elsewhere(&mut self, info_hash: InfoHash) {
-        let Some(listing) = self.listings.get(&info_hash) else { return };
+        let changes = Some(self.nodes.changes());
+        let Some(listing) = self.listings.get_mut(&info_hash).filter(|listing| listing.added_up != changes) else {
+            return;
+        };
+        listing.added_up = changes;
         let count = listing.elsewhere(|node| self.nodes.is_live(node));
         self.shard.set_elsewhere(info_hash, count.into());
     }
@@ -209,7 +237,7 @@ impl ClusterShard {
         if !self.up {
             return;
         }
-        while self.in_flight < self.limits.syncs
+        while self.in_flight < self.window
             && let Some(&(due, info_hash)) = self.due.first()
             && due <= now
         {
@@ -234,7 +262,8 @@ impl ClusterShard {
         listing.due = None;
         self.in_flight += 1;
         self.serial += 1;
-        let sync = listing.begin(now, info_hash, self.serial, here, self.limits.claims);
+        let age = |peer_id: &PeerId| self.shard.bound_for(now, &info_hash, peer_id);
+        let sync = listing.begin(now, info_hash, self.serial, here, self.limits.claims, age);
         self.outputs.push_back(Output::Sync(sync));
     }
 }

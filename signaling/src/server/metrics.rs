@@ -51,22 +51,29 @@ pub(super) fn page(readings: &Readings<'_>) -> String {
 }
 
 fn cluster(families: &mut Families, link: &LinkStats, counters: &ClusterCounters) {
-    families.gauge("backplane_up", "Whether the cluster can be reached", "", [("", u64::from(link.up()))]);
+    families.gauge("cluster_up", "Whether the cluster can be reached", "", [("", u64::from(link.up()))]);
     families.gauge("cluster_nodes", "Nodes that live", "", [("", link.nodes() as u64)]);
-    families.counter("backplane_connects", "Times that the link was made", "", [("", link.connects())]);
+    families.counter("cluster_connects", "Times that the link was made", "", [("", link.connects())]);
     let outcomes = [("done", link.syncs().saturating_sub(link.syncs_failed())), ("failed", link.syncs_failed())];
-    families.counter("backplane_exchanges", "Exchanges with the registry", "outcome", outcomes);
+    families.counter("cluster_exchanges", "Exchanges with the registry", "outcome", outcomes);
     let messages = [("sent", link.published()), ("received", link.received())];
-    families.counter("backplane_messages", "Messages between nodes", "direction", messages);
-    families.counter("backplane_lost", "Messages between nodes that were lost here", "", [("", link.lost())]);
-    families.counter("backplane_malformed", "What came and is no message of ours", "", [("", link.malformed())]);
-    let ClusterCounters { parked, overdue, conflicts, offers_out, offers_in, answers_out, answers_in, answers_refused } =
-        *counters;
+    families.counter("cluster_messages", "Messages between nodes", "direction", messages);
+    families.counter("cluster_messages_lost", "Messages between nodes that were lost here", "", [("", link.lost())]);
+    families.counter("cluster_messages_malformed", "What came and is no message of ours", "", [("", link.malformed())]);
+    let ClusterCounters { parked, overdue, conflicts, offers_out, offers_in, offers_unplaced, .. } = *counters;
+    let ClusterCounters { answers_out, answers_in, answers_refused, .. } = *counters;
     families.counter("cluster_parked", "Requests that waited for the registry", "", [("", parked)]);
     families.counter("cluster_overdue", "Those that it kept waiting too long", "", [("", overdue)]);
     families.counter("cluster_conflicts", "Peers refused since another node has them", "", [("", conflicts)]);
     let offers = [("out", offers_out), ("in", offers_in)];
     families.counter("cluster_offers", "Offers to and from other nodes", "direction", offers);
+    let dropped = [("lost", link.lost_offers()), ("no_partner", offers_unplaced)];
+    families.counter(
+        "cluster_offers_dropped",
+        "Those that were lost here, or came when nobody was left",
+        "cause",
+        dropped,
+    );
     let answers = [("out", answers_out), ("in", answers_in)];
     families.counter("cluster_answers", "Answers to and from other nodes", "direction", answers);
     let refused = [("", answers_refused)];

@@ -63,6 +63,11 @@ impl Stamp {
     pub(super) fn of(moment: Moment) -> Self {
         Self((moment.0 >> 16) as u32)
     }
+
+    /// How long ago it was.
+    pub(super) fn age(self, now: Moment) -> Duration {
+        Duration::from_micros(u64::from(Self::of(now).0.saturating_sub(self.0)) << 16)
+    }
 }
 
 #[cfg(test)]

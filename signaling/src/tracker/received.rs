@@ -17,7 +17,7 @@ const KEPT: usize = 16;
 const LIFE: Duration = Duration::from_secs(180);
 
 #[derive(Debug, Default)]
-pub(super) struct Received(Vec<(Stamp, u32)>);
+pub(super) struct Received(Vec<(Stamp, u16)>);
 
 impl Received {
     /// May an offer of this network be relayed, where so many networks might offer something to the receiver? A quarter may
@@ -30,7 +30,7 @@ impl Received {
         let (mut all, mut same) = (1, 1);
         for (_, other) in recent {
             all += 1;
-            same += usize::from(*other == tag(network));
+            same += usize::from(*other == network.digest());
         }
         same <= (KEPT / networks).max(1).max(all / 4)
     }
@@ -42,17 +42,12 @@ impl Received {
             self.0.remove(0);
         }
         let end = self.0.len();
-        tight::insert(&mut self.0, end, (Stamp::of(now), tag(network)));
+        tight::insert(&mut self.0, end, (Stamp::of(now), network.digest()));
     }
 }
 
 fn is_recent(at: Stamp, now: Moment) -> bool {
     now.0 < LIFE.as_micros() as u64 || at > Stamp::of(Moment(now.0 - LIFE.as_micros() as u64))
-}
-
-/// Four bytes that tell networks apart: all of an IPv4 address. Of IPv6 networks a few may look alike, to their own harm.
-fn tag(network: Network) -> u32 {
-    (network.0 ^ network.0 >> 32) as u32
 }
 
 #[cfg(test)]

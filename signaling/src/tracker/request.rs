@@ -28,6 +28,12 @@ impl From<IpAddr> for Network {
 }
 
 impl Network {
+    /// What other nodes and long memories know of it: enough to tell most networks apart, and common to 65,536 IPv4
+    /// addresses. That of a digest is itself.
+    pub(crate) fn digest(self) -> u16 {
+        u16::try_from(self.0).unwrap_or((self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as u16)
+    }
+
     /// Is it an IPv4 address?
     pub fn is_ipv4(self) -> bool {
         self.0 >> 32 == IPV4

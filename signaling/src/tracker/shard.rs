@@ -16,6 +16,7 @@ use swarmreel::tracker::message::Tally;
 use super::counters::{Counters, Withheld};
 use super::delivery::{Delivery, ShardOutput};
 use super::keyed::Keyed;
+use super::offers::Stamp;
 use super::pairing::{self, Offerer, Round};
 use super::refusal::Refusal;
 use super::reply::{self, Relay};
@@ -106,7 +107,7 @@ impl Shard {
         let peer = Leave { conn, info_hash, peer_id };
         let claim = Claim { conn, network, complete, expires_at: now + self.limits.claim_life };
         if self.identify(now, peer, Some(claim)) {
-            let slot = self.admit(peer, network, complete, announce.too_often);
+            let slot = self.admit(now, peer, network, complete, announce.too_often);
             if !announce.offers.is_empty() {
                 self.relay_offers(now, slot, &announce);
             }
@@ -140,11 +141,12 @@ impl Shard {
         false
     }
 
-    fn admit(&mut self, peer: Leave, network: Network, complete: bool, too_often: bool) -> Slot {
+    fn admit(&mut self, now: Moment, peer: Leave, network: Network, complete: bool, too_often: bool) -> Slot {
         let Leave { conn, info_hash, peer_id } = peer;
         let keyed = self.keyed;
         let swarm = self.swarms.entry(info_hash).or_insert_with(|| Box::new(Swarm::new(keyed)));
         let slot = swarm.put(peer_id, conn, network, complete);
+        swarm.peer_mut(slot).bound_at.get_or_insert(Stamp::of(now));
         let text = self.response(&info_hash, too_often);
         self.deliver(Delivery::Admitted { peer, complete, text });
         slot
@@ -160,7 +162,7 @@ impl Shard {
     fn inherit(&mut self, now: Moment, peer: Leave, left: Option<Peer>) {
         if let Some(claim) = left.and_then(|left| left.claim).filter(|claim| claim.expires_at > now) {
             self.counters.claims += 1;
-            self.admit(Leave { conn: claim.conn, ..peer }, claim.network, claim.complete, false);
+            self.admit(now, Leave { conn: claim.conn, ..peer }, claim.network, claim.complete, false);
         }
     }
 

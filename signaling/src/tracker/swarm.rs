@@ -7,7 +7,7 @@ use swarmreel::time::Moment;
 use swarmreel::tracker::message::Tally;
 
 use super::keyed::Keyed;
-use super::offers::OpenOffers;
+use super::offers::{OpenOffers, Stamp};
 use super::received::Received;
 use super::request::Network;
 use super::side::{Side, Slot};
@@ -33,6 +33,8 @@ pub(super) struct Peer {
     pub(super) offers: OpenOffers,
     pub(super) received: Received,
     pub(super) claim: Option<Box<Claim>>,
+    /// Since when it is this connection's.
+    pub(super) bound_at: Option<Stamp>,
 }
 
 /// Another connection wants to be this peer, and will be if this one turns out to be dead.
@@ -124,7 +126,7 @@ impl Swarm {
             }
             None => {
                 let (offers, received) = (OpenOffers::default(), Received::default());
-                let peer = Peer { conn, network, complete, place: 0, offers, received, claim: None };
+                let peer = Peer { conn, network, complete, place: 0, offers, received, claim: None, bound_at: None };
                 tight::reserve(&mut self.peers);
                 self.peers.insert_full(peer_id, peer).0
             }

@@ -1,21 +1,23 @@
 //! Some nodes of a cluster, their clients, a registry and a backplane between them, in virtual time.
 //!
-//! The registry does what `sync.lua` does. Messages and exchanges take 1 to 20 ms; a share of them is lost, and a node
+//! The registry is the one in memory. Messages and exchanges take 1 to 20 ms; a share of them is lost, and a node
 //! can be cut off, stopped and killed. Invariant: one seed makes one run, and each step is followed by every node's own
 //! check.
 
+#![allow(dead_code, reason = "each test file uses a part of this")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use swarmreel::ids::{InfoHash, OfferId, PeerId};
 use swarmreel::rng::Rng;
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::{Announce, Answer, ClientMessage, Event, ServerMessage};
+use swarmreel_signaling::cluster::memory::{Entry, Memory};
 use swarmreel_signaling::cluster::message::Envelope;
-use swarmreel_signaling::cluster::registry::{Input, Output, Sync, Synced};
-use swarmreel_signaling::cluster::{ClusterLimits, ClusterShard, Count, NodeId};
+use swarmreel_signaling::cluster::registry::{Input, Output, Sync};
+use swarmreel_signaling::cluster::{ClusterLimits, ClusterShard, NodeId};
 use swarmreel_signaling::{ConnId, Desk, Output as ToClient, Request, Shard, ShardOutput, TrackerLimits, shard_of};
 
 pub(crate) const HASH: InfoHash = InfoHash([7; 20]);
@@ -27,6 +29,8 @@ pub(crate) struct Node {
     shards: Vec<ClusterShard>,
     /// Whether its link works, as far as it knows.
     up: bool,
+    /// Whether a table is on its way to it.
+    beating: bool,
     /// Whether registry and backplane can be reached.
     pub(crate) reachable: bool,
     /// Neither works nor sees time pass.
@@ -34,16 +38,12 @@ pub(crate) struct Node {
     late: Vec<(usize, Input)>,
 }
 
-/// What the registry keeps of one swarm.
-#[derive(Default)]
-pub(crate) struct Entry {
-    pub(crate) counts: BTreeMap<NodeId, Count>,
-    pub(crate) claims: BTreeMap<PeerId, NodeId>,
-}
-
 enum Due {
     Beat(usize),
-    Exchange(usize, Sync),
+    /// An exchange that a node began, under the id that it had then.
+    Exchange(usize, NodeId, Sync),
+    /// Who lives, as a node asked under the id that it had then.
+    Table(usize, NodeId, Vec<NodeId>),
     Input(usize, Input),
 }
 
@@ -60,8 +60,7 @@ pub(crate) struct World {
     pub(crate) now: Moment,
     rng: Rng,
     pub(crate) nodes: Vec<Node>,
-    pub(crate) registry: BTreeMap<InfoHash, Entry>,
-    leases: BTreeMap<NodeId, Moment>,
+    pub(crate) registry: Memory,
     clients: BTreeMap<u64, Client>,
     due: BTreeMap<(Moment, u64), Due>,
     count: u64,
@@ -69,6 +68,8 @@ pub(crate) struct World {
     pub(crate) loss: u64,
     /// Of 100 exchanges with the registry, how many fail.
     pub(crate) failures: u64,
+    /// Exchanges that were asked for.
+    pub(crate) exchanges: u64,
     /// Pairs of peers that have exchanged offer and answer, the offerer first.
     pub(crate) met: BTreeSet<(PeerId, PeerId)>,
     /// Every offer that a client was given: when, to which connection, of whom.
@@ -81,13 +82,13 @@ impl World {
             now: Moment(1_000_000),
             rng: Rng::new([seed; 32]),
             nodes: Vec::new(),
-            registry: BTreeMap::new(),
-            leases: BTreeMap::new(),
+            registry: Memory::default(),
             clients: BTreeMap::new(),
             due: BTreeMap::new(),
             count: 0,
             loss: 0,
             failures: 0,
+            exchanges: 0,
             met: BTreeSet::new(),
             given: Vec::new(),
         };
@@ -106,7 +107,16 @@ impl World {
         let shards = (0..SHARDS).map(|index| shard(index as u8)).collect();
         let desk = Desk::new(limits.clone());
         let id = NodeId(0);
-        self.nodes.push(Node { id, desk, shards, up: false, reachable: true, stopped: false, late: Vec::new() });
+        self.nodes.push(Node {
+            id,
+            desk,
+            shards,
+            up: false,
+            beating: false,
+            reachable: true,
+            stopped: false,
+            late: Vec::new(),
+        });
         self.at(0.0, Due::Beat(self.nodes.len() - 1));
     }
 
@@ -117,7 +127,7 @@ impl World {
         self.nodes[node].desk = Desk::new(limits);
         self.clients.retain(|_, client| client.node != node);
         self.due.retain(|_, due| match due {
-            Due::Beat(at) | Due::Exchange(at, _) | Due::Input(at, _) => *at != node,
+            Due::Beat(at) | Due::Exchange(at, ..) | Due::Table(at, ..) | Due::Input(at, _) => *at != node,
         });
     }
 
@@ -205,7 +215,13 @@ impl World {
         {
             match entry.remove() {
                 Due::Beat(node) => self.beat(node),
-                Due::Exchange(node, sync) => self.exchange(node, sync),
+                Due::Exchange(node, id, sync) => self.exchange(node, id, sync),
+                // What an earlier session asked is of no interest to a later one.
+                Due::Table(node, id, live) if self.nodes[node].id == id && self.nodes[node].up => {
+                    self.nodes[node].beating = false;
+                    self.input(node, Input::Nodes(live.into()));
+                }
+                Due::Table(..) => {}
                 Due::Input(node, input) => self.input(node, input),
             }
         }
@@ -229,21 +245,44 @@ impl World {
         (1 + self.rng.below(20)) as f64 / 1000.0
     }
 
-    /// What the link does every 4 s, and whenever it is asked who lives.
+    /// What the link does every 4 s, and whenever it is asked who lives, unless a table is on its way, which takes longer
+    /// than other things.
     fn heartbeat(&mut self, node: usize) {
-        let Node { id, reachable, up, .. } = self.nodes[node];
-        if reachable {
-            let held = self.leases.get(&id).is_some_and(|end| *end > self.now);
-            let node_id = if held { id } else { NodeId::from_random(self.rng.below(u64::MAX)) };
-            self.leases.insert(node_id, self.now + ClusterLimits::default().lease);
-            self.leases.retain(|_, end| *end > self.now);
-            let live: Arc<[NodeId]> = self.leases.keys().copied().collect();
-            (self.nodes[node].up, self.nodes[node].id) = (true, node_id);
-            self.input(node, if held && up { Input::Nodes(live) } else { Input::Up { node: node_id, live } });
-        } else if up {
-            self.nodes[node].up = false;
+        let (Node { id, reachable, up, .. }, lease) = (&self.nodes[node], ClusterLimits::default().lease);
+        let (id, up) = (*id, *up);
+        if !reachable {
+            if std::mem::take(&mut self.nodes[node].up) {
+                self.input(node, Input::Down);
+            }
+        } else if let Some(live) = self.registry.renew_lease(self.now, id, lease).filter(|_| up) {
+            if !std::mem::replace(&mut self.nodes[node].beating, true) {
+                let delay = 5.0 * self.delay();
+                self.at(delay, Due::Table(node, id, live));
+            }
+        } else {
+            self.come_up(node);
+        }
+    }
+
+    /// A new session of a node's link.
+    fn come_up(&mut self, node: usize) {
+        let (id, lease) = (NodeId::from_random(self.rng.below(u64::MAX)), ClusterLimits::default().lease);
+        let former = std::mem::replace(&mut self.nodes[node].id, id);
+        self.nodes[node].beating = false;
+        let live = self.registry.take_lease(self.now, id, Some(former), lease).into();
+        if std::mem::replace(&mut self.nodes[node].up, true) {
             self.input(node, Input::Down);
         }
+        self.input(node, Input::Up { node: id, live });
+    }
+
+    /// A node's link breaks, as the node sees it at once, and is made again after so many seconds.
+    pub(crate) fn cut(&mut self, node: usize, seconds: f64) {
+        self.nodes[node].reachable = false;
+        self.heartbeat(node);
+        self.pass(seconds);
+        self.nodes[node].reachable = true;
+        self.heartbeat(node);
     }
 
     fn beat(&mut self, node: usize) {
@@ -254,34 +293,26 @@ impl World {
         self.at(4.0, Due::Beat(node));
     }
 
-    /// As `sync.lua` does it.
-    fn exchange(&mut self, node: usize, sync: Sync) {
-        let Node { id, reachable, .. } = self.nodes[node];
-        if !reachable || self.rng.below(100) < self.failures {
+    fn exchange(&mut self, node: usize, id: NodeId, sync: Sync) {
+        if !self.nodes[node].reachable || self.rng.below(100) < self.failures {
             let delay = 2.0;
             return self
                 .at(delay, Due::Input(node, Input::Unsynced { info_hash: sync.info_hash, serial: sync.serial }));
         }
-        let Sync { info_hash, serial, count, claims, discards, forgets } = sync;
-        let entry = self.registry.entry(info_hash).or_default();
-        entry.counts.insert(id, count);
-        entry.counts.retain(|node, count| *count != Count::NONE && !forgets.contains(node));
-        for (peer_id, node) in discards {
-            entry.claims.retain(|held, holder| (*held, *holder) != (peer_id, node));
-        }
-        let mut holders = Vec::new();
-        for (peer_id, from) in claims {
-            let holder = entry.claims.entry(peer_id).or_insert(id);
-            if Some(*holder) == from {
-                *holder = id;
-            }
-            holders.push((peer_id, *holder));
-        }
-        let counts = entry.counts.iter().map(|(node, count)| (*node, *count)).collect();
-        let first = self.rng.below(entry.claims.len().max(1) as u64) as usize;
-        let sample = entry.claims.iter().skip(first).take(2).map(|(peer_id, node)| (*peer_id, *node)).collect();
-        let delay = self.delay();
-        self.at(delay, Due::Input(node, Input::Synced(Synced { info_hash, serial, holders, counts, sample })));
+        let (delay, first) = (self.delay(), self.rng.below(1000) as usize);
+        let synced = self.registry.exchange(self.now, id, &sync, first);
+        self.at(delay, Due::Input(node, Input::Synced(synced)));
+    }
+
+    /// What the registry keeps of the swarm that most tests are about.
+    pub(crate) fn entry(&self) -> &Entry {
+        self.registry.entry(&HASH).expect("somebody is in it")
+    }
+
+    /// How many claims a node has there.
+    pub(crate) fn claims_of(&self, node: NodeId) -> usize {
+        let claims = self.registry.entry(&HASH).into_iter().flat_map(|entry| entry.claims.values());
+        claims.filter(|(holder, _)| *holder == node).count()
     }
 
     fn input(&mut self, index: usize, input: Input) {
@@ -344,7 +375,10 @@ impl World {
     fn serve_node(&mut self, from: usize, output: Output) {
         let delay = self.delay();
         match output {
-            Output::Sync(sync) => self.at(delay, Due::Exchange(from, sync)),
+            Output::Sync(sync) => {
+                self.exchanges += 1;
+                self.at(delay, Due::Exchange(from, self.nodes[from].id, sync));
+            }
             Output::Table => {
                 self.heartbeat(from);
             }

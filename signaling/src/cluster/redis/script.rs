@@ -8,7 +8,7 @@ use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, Value, cmd, from_redis
 use sha1_smol::Sha1;
 use swarmreel::ids::{InfoHash, PeerId};
 
-use super::super::registry::{Sync, Synced};
+use super::super::registry::{Claim, ELDER, Sync, Synced};
 use super::super::{ClusterLimits, Count, NodeId};
 
 /// Claims that come back with every exchange.
@@ -39,23 +39,33 @@ impl Names {
         format!("{}:{{{info_hash}}}:nodes", self.prefix)
     }
 
-    /// A hash: peer id → node.
+    /// A hash: peer id → node, and since when.
     pub(super) fn claims(&self, info_hash: InfoHash) -> String {
         format!("{}:{{{info_hash}}}:peers", self.prefix)
     }
 }
 
-/// Takes a new lease for `member`, or renews it. Gives the members that live; `None` if there is none to renew.
+/// Whether a lease is renewed, or taken anew, in place of another's that the process had before.
+#[derive(Clone, Debug)]
+pub(super) enum Lease {
+    Renewed,
+    New { former: Option<String> },
+}
+
+/// Takes a lease for `member`, or renews it. Gives the members that live; `None` if there is none to renew.
 pub(super) async fn heartbeat<C: ConnectionLike>(
     connection: &mut C,
     names: &Names,
     member: &str,
-    is_new: bool,
+    lease: Lease,
     limits: &ClusterLimits,
 ) -> RedisResult<Option<Vec<String>>> {
+    let (what, former) = match lease {
+        Lease::Renewed => ("renew", String::new()),
+        Lease::New { former } => ("new", former.unwrap_or_default()),
+    };
     let reply = run(connection, HEARTBEAT, |command| {
-        let what = if is_new { "new" } else { "renew" };
-        command.arg(1).arg(names.leases()).arg(member).arg(milliseconds(limits.lease)).arg(what);
+        command.arg(1).arg(names.leases()).arg(member).arg(milliseconds(limits.lease)).arg(what).arg(&former);
     });
     let (held, members): (bool, Vec<String>) = from_redis_value(reply.await?)?;
     Ok(held.then_some(members))
@@ -73,9 +83,10 @@ pub(super) async fn sync<C: ConnectionLike>(
     let reply = run(connection, SYNC, |command| {
         command.arg(2).arg(names.counts(*info_hash)).arg(names.claims(*info_hash));
         command.arg(node.to_string()).arg(count_text(*count)).arg(limits.swarm_life.as_secs()).arg(SAMPLE);
-        command.arg(claims.len());
-        for (peer_id, from) in claims {
-            command.arg(&peer_id.0).arg(from.map_or(String::new(), |node| node.to_string()));
+        command.arg(milliseconds(ELDER)).arg(claims.len());
+        for Claim { peer_id, from, age } in claims {
+            let from = from.map_or(String::new(), |node| node.to_string());
+            command.arg(&peer_id.0).arg(from).arg(milliseconds(*age));
         }
         command.arg(discards.len());
         for (peer_id, node) in discards {
@@ -85,15 +96,18 @@ pub(super) async fn sync<C: ConnectionLike>(
     });
     type Pairs = Vec<(Vec<u8>, String)>;
     let (holders, counts, sample): (Vec<String>, Vec<(String, String)>, Pairs) = from_redis_value(reply.await?)?;
-    let claimed = claims.iter().zip(&holders);
+    let claimed = || claims.iter().map(|claim| claim.peer_id).zip(&holders);
+    // Further digits: the node that lost it.
+    let loser = |holder: &str| NodeId::from_hex(holder.get(17..)?);
     Ok(Synced {
         info_hash: *info_hash,
         serial: *serial,
-        holders: claimed.filter_map(|((peer_id, _), node)| Some((*peer_id, NodeId::from_hex(node)?))).collect(),
+        holders: claimed().filter_map(|(peer_id, holder)| Some((peer_id, node_from(holder)?))).collect(),
+        ousted: claimed().filter_map(|(peer_id, holder)| Some((peer_id, loser(holder)?))).collect(),
         counts: counts.iter().filter_map(|(node, count)| Some((NodeId::from_hex(node)?, count_from(count)?))).collect(),
         sample: sample
             .iter()
-            .filter_map(|(peer_id, node)| Some((PeerId::from_slice(peer_id)?, NodeId::from_hex(node)?)))
+            .filter_map(|(peer_id, node)| Some((PeerId::from_slice(peer_id)?, node_from(node)?)))
             .collect(),
     })
 }
@@ -116,6 +130,11 @@ async fn run<C: ConnectionLike>(connection: &mut C, script: &str, arguments: imp
 
 fn milliseconds(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The node of a claim, whose digits come first.
+fn node_from(claim: &str) -> Option<NodeId> {
+    NodeId::from_hex(claim.get(..16)?)
 }
 
 /// `3 14`; nothing for nobody.

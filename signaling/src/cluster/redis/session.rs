@@ -1,8 +1,10 @@
 //! One connection to Redis, from its making to its end.
 //!
-//! Invariant: it ends when heartbeats fail, or when this node no longer hears itself on its own channel: a subscription
-//! can die while everything else works.
+//! Invariant: it ends when no heartbeat has succeeded for the length of a lease, or when this node no longer hears itself
+//! on its own channel: a subscription can die while everything else works. What is merely too slow ends nothing, since to
+//! tell everything anew would make a slow server slower.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,7 +23,8 @@ use super::super::NodeId;
 use super::super::message::Envelope;
 use super::super::registry::{Input, Output, Sync};
 use super::address::Server;
-use super::{Errand, Hold, Queue, Shared, random, script};
+use super::script::{self, Lease};
+use super::{Errand, Hold, Queue, Shared, random};
 
 /// What a node says to itself.
 const ECHO: &[u8] = b"echo";
@@ -33,12 +36,23 @@ pub(super) struct Session<D> {
     connection: Connection,
     pushes: mpsc::Receiver<PushInfo>,
     /// What was asked for and is on its way.
-    errands: JoinSet<RedisResult<()>>,
+    errands: JoinSet<RedisResult<Done>>,
+    /// Whether a heartbeat is: one at a time, so that each table was asked for after the one before had come.
+    beating: bool,
+    /// When the last heartbeat that succeeded began.
+    renewed_at: Instant,
     heard_at: Instant,
 }
 
+/// What has become of an errand that leaves the session as it is.
+enum Done {
+    Beat { renewed_at: Option<Instant> },
+    Other,
+}
+
 impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
-    /// Connects, subscribes, and takes a lease: under the former id if that still has one.
+    /// Connects, subscribes, and takes a lease under a new id, in place of that of the session before: what that one
+    /// left in the registry, or has still on its way there, is a dead node's.
     pub(super) async fn open(shared: Arc<Shared<D>>, former: Option<NodeId>) -> RedisResult<Self> {
         let (sender, pushes) = mpsc::channel(shared.options.limits.inbox_messages);
         let stats = shared.stats.clone();
@@ -48,21 +62,15 @@ impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
             })
         };
         let connection = Connection::open(&shared, push).await?;
-        let (node, errands, heard_at) = (NodeId(0), JoinSet::new(), Instant::now());
-        let mut session = Self { shared, node, connection, pushes, errands, heard_at };
-        let mut kept = None;
-        if let Some(former) = former {
-            session.node = former;
-            kept = session.beat(false).await?;
-        }
-        if kept.is_none() {
-            session.node = NodeId::from_random(u64::from_ne_bytes(random()));
-        }
+        let node = NodeId::from_random(u64::from_ne_bytes(random()));
+        let (errands, beating, now) = (JoinSet::new(), false, Instant::now());
+        let mut session = Self { shared, node, connection, pushes, errands, beating, renewed_at: now, heard_at: now };
         // Before the lease, so that nothing is sent where nobody listens.
         let channel = session.shared.names.channel(session.node);
         session.connection.subscribe(&channel).await?;
-        let live = session.beat(kept.is_none()).await?.ok_or((ErrorKind::Io, "the lease ended"))?;
-        session.shared.deliver(Input::Up { node: session.node, live });
+        let lease = Lease::New { former: former.map(|former| session.shared.member(former)) };
+        let live = beat(&session.shared, session.connection.clone(), node, lease).await?;
+        session.shared.deliver(Input::Up { node, live });
         Ok(session)
     }
 
@@ -82,16 +90,19 @@ impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
             tokio::select! {
                 _ = &mut *stopping => return Ok(()),
                 Some(push) = self.pushes.recv() => self.pushed(push)?,
-                Some(done) = self.errands.join_next() => done.unwrap_or(Ok(()))?,
+                Some(done) = self.errands.join_next() => self.done(done.unwrap_or(Ok(Done::Other))?),
                 _ = tick.tick() => {
-                    self.echo();
                     if self.heard_at.elapsed() > limits.lease {
                         return Err((ErrorKind::Io, "nothing is heard on the own channel").into());
                     }
-                    self.heartbeat().await?;
+                    if self.renewed_at.elapsed() >= limits.lease {
+                        return Err((ErrorKind::Io, "no heartbeat succeeds").into());
+                    }
+                    self.echo();
+                    self.heartbeat();
                 }
                 errand = queue.recv() => match errand {
-                    Some(Errand { output: Output::Table, .. }) => self.heartbeat().await?,
+                    Some(Errand { output: Output::Table, .. }) => self.heartbeat(),
                     Some(Errand { output: Output::Sync(sync), .. }) => self.sync(sync),
                     Some(Errand { output: Output::Publish { to, envelope }, hold }) => self.publish(to, envelope, hold),
                     None => return Ok(()),
@@ -103,33 +114,32 @@ impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
     /// Gives the lease back.
     pub(super) async fn leave(mut self) {
         let mut command = cmd("ZREM");
-        command.arg(self.shared.names.leases()).arg(self.member());
+        command.arg(self.shared.names.leases()).arg(self.shared.member(self.node));
         let patience = self.shared.options.limits.patience;
         let _ = timeout(patience, command.exec_async(&mut self.connection)).await;
     }
 
-    /// Renews the lease, and tells who lives. A lease that ended is the end of the session: others took this node for
-    /// dead, and it has to begin anew.
-    async fn heartbeat(&mut self) -> RedisResult<()> {
-        let live = self.beat(false).await?.ok_or((ErrorKind::Io, "the lease ended"))?;
-        self.shared.deliver(Input::Nodes(live));
-        Ok(())
+    /// Renews the lease, and tells who lives, unless that is under way. A lease that ended is the end of the session:
+    /// others took this node for dead, and it has to begin anew.
+    fn heartbeat(&mut self) {
+        if std::mem::replace(&mut self.beating, true) {
+            return;
+        }
+        let (shared, node, connection) = (self.shared.clone(), self.node, self.connection.clone());
+        self.errands.spawn(async move {
+            let begin = Instant::now();
+            let live = survived(beat(&shared, connection, node, Lease::Renewed).await)?;
+            let renewed_at = live.as_ref().map(|_| begin);
+            live.into_iter().for_each(|live| shared.deliver(Input::Nodes(live)));
+            Ok(Done::Beat { renewed_at })
+        });
     }
 
-    /// Takes or renews the lease. Gives who lives, or nothing if it had ended.
-    async fn beat(&mut self, is_new: bool) -> RedisResult<Option<Arc<[NodeId]>>> {
-        let (shared, member) = (self.shared.clone(), self.member());
-        let limits = &shared.options.limits;
-        let beat = script::heartbeat(&mut self.connection, &shared.names, &member, is_new, limits);
-        let Some(members) = within(limits.patience, beat).await? else { return Ok(None) };
-        let live: Arc<[NodeId]> = members.iter().filter_map(|member| NodeId::from_hex(member.get(..16)?)).collect();
-        shared.stats.nodes.store(live.len(), Ordering::Relaxed);
-        Ok(Some(live))
-    }
-
-    /// This node among the leases: its id, and its name for people.
-    fn member(&self) -> String {
-        format!("{} {}", self.node, self.shared.options.node_name)
+    fn done(&mut self, done: Done) {
+        if let Done::Beat { renewed_at } = done {
+            self.beating = false;
+            self.renewed_at = renewed_at.unwrap_or(self.renewed_at);
+        }
     }
 
     fn sync(&mut self, sync: Sync) {
@@ -138,17 +148,13 @@ impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
             let limits = &shared.options.limits;
             let done = script::sync(&mut connection, &shared.names, node, &sync, limits);
             shared.stats.syncs.fetch_add(1, Ordering::Relaxed);
-            match within(limits.patience, done).await {
-                Ok(synced) => {
-                    shared.deliver(Input::Synced(synced));
-                    Ok(())
-                }
-                Err(error) => {
-                    shared.stats.syncs_failed.fetch_add(1, Ordering::Relaxed);
-                    shared.deliver(Input::Unsynced { info_hash: sync.info_hash, serial: sync.serial });
-                    if error.is_unrecoverable_error() { Err(error) } else { Ok(()) }
-                }
-            }
+            let done = within(limits.patience, done).await;
+            shared.stats.syncs_failed.fetch_add(done.is_err().into(), Ordering::Relaxed);
+            let Sync { info_hash, serial, .. } = sync;
+            let synced =
+                done.as_ref().map_or(Input::Unsynced { info_hash, serial }, |done| Input::Synced(done.clone()));
+            shared.deliver(synced);
+            survived(done).map(|_| Done::Other)
         });
     }
 
@@ -161,12 +167,11 @@ impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
                 Some(message) => within(shared.options.limits.patience, say(connection, &channel, &message)).await,
                 None => Ok(0),
             };
-            let count = if matches!(taken, Ok(1..)) { &shared.stats.published } else { &shared.stats.lost };
-            count.fetch_add(1, Ordering::Relaxed);
             match taken {
-                Err(error) if error.is_unrecoverable_error() => Err(error),
-                _ => Ok(()),
+                Ok(1..) => drop(shared.stats.published.fetch_add(1, Ordering::Relaxed)),
+                _ => shared.stats.lose(&envelope.message),
             }
+            survived(taken).map(|_| Done::Other)
         });
     }
 
@@ -174,7 +179,7 @@ impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
         let (shared, connection) = (self.shared.clone(), self.connection.clone());
         let channel = shared.names.channel(self.node);
         self.errands.spawn(async move {
-            within(shared.options.limits.patience, say(connection, &channel, ECHO)).await.map(drop)
+            survived(within(shared.options.limits.patience, say(connection, &channel, ECHO)).await).map(|_| Done::Other)
         });
     }
 
@@ -202,13 +207,37 @@ impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
     }
 }
 
+/// Takes or renews a node's lease. Gives who lives.
+async fn beat<D>(
+    shared: &Shared<D>,
+    mut connection: Connection,
+    node: NodeId,
+    lease: Lease,
+) -> RedisResult<Arc<[NodeId]>> {
+    let (limits, member) = (&shared.options.limits, shared.member(node));
+    let beat = script::heartbeat(&mut connection, &shared.names, &member, lease, limits);
+    let ended = RedisError::from((ErrorKind::Io, "the lease ended"));
+    let members = within(limits.patience, beat).await?.ok_or(ended)?;
+    let live: Arc<[NodeId]> = members.iter().filter_map(|member| NodeId::from_hex(member.get(..16)?)).collect();
+    shared.stats.nodes.store(live.len(), Ordering::Relaxed);
+    Ok(live)
+}
+
+/// What was asked for, if it came; an error only if the connection does not live.
+fn survived<T>(result: RedisResult<T>) -> RedisResult<Option<T>> {
+    match result {
+        Err(error) if error.is_unrecoverable_error() => Err(error),
+        other => Ok(other.ok()),
+    }
+}
+
 /// Publishes; gives how many took it.
 async fn say(mut connection: Connection, channel: &str, message: &[u8]) -> RedisResult<u64> {
     cmd("SPUBLISH").arg(channel).arg(message).query_async(&mut connection).await
 }
 
 async fn within<T>(patience: Duration, work: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
-    timeout(patience, work).await.unwrap_or_else(|_| Err(RedisError::from((ErrorKind::Io, "too slow"))))
+    timeout(patience, work).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
 
 /// A connection to one server or to a Redis Cluster; clones share it.
@@ -228,7 +257,7 @@ impl Connection {
             Server::Single(client) => {
                 let config = AsyncConnectionConfig::new()
                     .set_connection_timeout(Some(limits.connect))
-                    .set_response_timeout(Some(limits.patience))
+                    .set_response_timeout(None)
                     .set_push_sender(push);
                 Self::Single(client.get_multiplexed_async_connection_with_config(&config).await?)
             }

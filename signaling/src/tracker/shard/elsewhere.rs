@@ -4,6 +4,7 @@
 //! find theirs. Invariant: without counts from elsewhere a shard behaves as if there were nobody else.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use swarmreel::ids::{InfoHash, OfferId, PeerId};
 use swarmreel::time::Moment;
@@ -132,6 +133,12 @@ impl Shard {
     /// Somebody elsewhere claims this connection's peer id: does it live?
     pub(crate) fn probe(&mut self, conn: ConnId) {
         self.deliver(Delivery::Probe { conn });
+    }
+
+    /// For how long a peer id has been bound to its connection, to a fifteenth of a second.
+    pub(crate) fn bound_for(&self, now: Moment, info_hash: &InfoHash, peer_id: &PeerId) -> Duration {
+        let bound_at = self.swarms.get(info_hash).and_then(|swarm| swarm.peer(swarm.find(peer_id)?).bound_at);
+        bound_at.map_or(Duration::ZERO, |bound_at| bound_at.age(now))
     }
 
     /// Puts a peer out that another node has. Gives its announce, as far as it is known.
