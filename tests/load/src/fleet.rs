@@ -189,10 +189,12 @@ impl Fleet {
         peer.has_announced = false;
     }
 
-    /// Makes somebody else of a peer that is not connected, with a client name of its own.
+    /// Makes somebody else of a peer that is not connected, with a client name of its own: one that begins as no client's
+    /// does, so that it is new to every list of clients.
     pub fn rename(&mut self, peer: u32, chance: &mut Chance) {
         let id = &mut self.peers[peer as usize].identity.peer_id;
-        for place in &mut id[1..8] {
+        id[1] = b'.';
+        for place in &mut id[2..8] {
             *place = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-."[chance.within(0..64) as usize];
         }
         hexadecimal(&mut id[8..], chance.next());

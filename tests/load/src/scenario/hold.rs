@@ -45,7 +45,8 @@ impl Hold {
         fleet.latencies = Latencies::new(start..u64::MAX);
         let (cpu, own, traffic) = (server.cpu()?, Process::own().cpu()?, fleet.traffic);
         fleet.keep(start, &schedule, self.offers)?;
-        fleet.rest(start + self.seconds * SECOND)?;
+        // The last response is under way.
+        fleet.rest(start + (self.seconds + 1) * SECOND)?;
         let seconds = (fleet.now() - start) as f64 / SECOND as f64;
         let percent = |used: std::time::Duration| (used.as_secs_f64() * 1000.0 / seconds).round() / 10.0;
         let busy = server.resident()?;

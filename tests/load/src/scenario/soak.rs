@@ -63,6 +63,8 @@ impl Soak {
         let target = Target::new(&self.common.server, self.common.authority.as_deref())?;
         let watcher = Watcher::new(target.address, self.metrics.clone());
         let mut fleet = self.common.fleet_for(target, self.connections)?;
+        let mut chance = Chance::new(!self.common.seed);
+        (0..self.connections).for_each(|peer| fleet.rename(peer, &mut chance));
         open(&mut fleet, 0..self.connections, self.common.connect_rate)?;
         fleet.events();
         let mut life = Life::new(self, &fleet);
