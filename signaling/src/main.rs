@@ -24,7 +24,8 @@ use signals::{Hangup, Terminations};
 /// (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
 
-/// Of glibc's, mimalloc and this, it costs the least per connection, and alone gives memory back once 8,000 have left.
+/// Of glibc's, mimalloc and this, it costs the least per connection, and alone gives memory back once 8,000 have left;
+/// to the last peer's with the setting in `.cargo/config.toml`.
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
