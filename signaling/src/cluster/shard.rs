@@ -359,6 +359,7 @@ impl ClusterShard {
             self.probes.wait(announce, holder, until, self.limits.probes);
         }
         self.publish(holder, info_hash, Message::Claim(peer_id));
+        self.tell(now, info_hash);
     }
 
     /// Serves what waited only for what is known now, which includes who of the nodes concerned lives.
