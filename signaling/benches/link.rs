@@ -1,5 +1,6 @@
 //! What one node's link carries through one Redis on this machine: exchanges with the registry, and offers of 1 KB from one
-//! node to another. Needs `redis-server`. Invariant: so much is on its way at a time that nobody waits for want of work, and
+//! node to another; and for how long a worker with a million peers is busy at once, when the link begins anew and at a
+//! heartbeat. Needs `redis-server`. Invariant: so much is on its way at a time that nobody waits for want of work, and
 //! nothing is lost.
 #![allow(clippy::disallowed_types, clippy::print_stdout, reason = "a benchmark reads the clock and prints")]
 
@@ -11,10 +12,12 @@ use std::time::Instant;
 
 use redis::Redis;
 use swarmreel::ids::{InfoHash, OfferId, PeerId};
+use swarmreel::time::Moment;
 use swarmreel_signaling::cluster::message::{Envelope, Message, Offers};
 use swarmreel_signaling::cluster::redis::{ClusterOptions, Link};
 use swarmreel_signaling::cluster::registry::{Claim, Input, Output, Sync};
-use swarmreel_signaling::cluster::{ClusterLimits, Count, NodeId};
+use swarmreel_signaling::cluster::{ClusterLimits, ClusterShard, Count, NodeId};
+use swarmreel_signaling::{Announce, ConnId, Network, Request, Shard, TrackerLimits};
 
 const EXCHANGES: u64 = 100_000;
 const EXCHANGES_AT_A_TIME: u64 = 256;
@@ -22,6 +25,8 @@ const SWARMS: u64 = 1000;
 const MESSAGES: u64 = 200_000;
 const MESSAGES_AT_A_TIME: u64 = 1000;
 const SDP_BYTES: usize = 1024;
+const PEERS: u64 = 1_000_000;
+const PEERS_IN_A_SWARM: u64 = 2;
 /// The kernel's unit of processor time.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -58,6 +63,30 @@ fn main() {
     }
     measure("messages from one node to another", MESSAGES, &redis, || messages(&a, &b));
     assert_eq!(a.link.sender().stats().lost() + b.link.sender().stats().lost(), 0);
+    pauses();
+}
+
+/// How long a worker is busy with nothing else.
+fn pauses() {
+    let (limits, now) = (TrackerLimits::default(), Moment(1_000_000));
+    let shard = Shard::new(limits.clone(), [1; 32], 1);
+    let mut shard = ClusterShard::new(shard, limits, ClusterLimits::default(), [1; 32]);
+    for number in 0..PEERS {
+        let (info_hash, peer_id) = (InfoHash(bytes(number / PEERS_IN_A_SWARM)), PeerId(bytes(number)));
+        let (conn, network, offers) = (ConnId(number), Network(number), Vec::new());
+        let announce = Announce { conn, network, info_hash, peer_id, complete: false, offers, too_often: false };
+        shard.handle(now, Request::Announce(announce));
+        while shard.poll().is_some() {}
+    }
+    let [node, other] = [1, 2].map(NodeId::from_random);
+    let mut pause = |what: &str, input: Input| {
+        let begin = Instant::now();
+        shard.input(now, input);
+        println!("{PEERS} peers in swarms of {PEERS_IN_A_SWARM}: {what} takes {:?} at once", begin.elapsed());
+    };
+    pause("to begin anew", Input::Up { node, live: [node].into() });
+    pause("a heartbeat that brings a node", Input::Nodes([node, other].into()));
+    pause("a heartbeat by which one has died", Input::Nodes([node].into()));
 }
 
 fn exchanges(node: &Node, claims: u64) {

@@ -153,6 +153,8 @@ struct Client {
     answers: u32,
     connections: u32,
     announces: Announces,
+    /// The last announce failed.
+    is_retry: bool,
 }
 
 /// What became of announces. One fails if the connection ends before it is answered.
@@ -224,7 +226,7 @@ impl Drop for Crowd {
 }
 
 async fn live(shared: Arc<Shared>, index: usize) {
-    let (mut node, mut has_failed) = (index % 3, false);
+    let mut node = index % 3;
     loop {
         let port = shared.ports.read().unwrap()[node];
         let mut wait = Duration::from_millis(500);
@@ -232,11 +234,11 @@ async fn live(shared: Arc<Shared>, index: usize) {
             shared.clients[index].lock().unwrap().connections += 1;
             let mut announced = None;
             wait = converse(&shared, &mut socket, &mut announced, index, node).await.unwrap_or(wait);
-            let is_lost = announced.is_some();
-            let announces = &mut shared.clients[index].lock().unwrap().announces;
-            announces.failed += u32::from(is_lost);
-            announces.failed_twice += u32::from(is_lost && has_failed);
-            has_failed = is_lost;
+            if announced.is_some() {
+                let mut client = shared.clients[index].lock().unwrap();
+                client.announces.failed += 1;
+                client.announces.failed_twice += u32::from(std::mem::replace(&mut client.is_retry, true));
+            }
         }
         shared.clients[index].lock().unwrap().node = None;
         sleep(wait.mul_f64(0.5 + fraction(index, node))).await;
@@ -273,7 +275,8 @@ async fn converse(
                     ServerMessage::Response { .. } => {
                         let took = announced.take().map(|at| at.elapsed());
                         shared.latencies.lock().unwrap().extend(took.filter(|_| node == index % 3));
-                        shared.clients[index].lock().unwrap().node = Some(node);
+                        let mut client = shared.clients[index].lock().unwrap();
+                        (client.node, client.is_retry) = (Some(node), false);
                     }
                     ServerMessage::Offer { info_hash, peer_id, offer_id, .. } => {
                         let answer = Answer {
