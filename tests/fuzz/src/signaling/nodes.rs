@@ -37,7 +37,7 @@ pub(super) fn together(bytes: &[u8]) {
     world.calm();
     world.check_truth();
     (0..CONNECTIONS).for_each(|place| world.close(place));
-    world.pass(100);
+    world.pass(25);
     for node in &world.nodes {
         assert_eq!(node.shard.shard().torrents(), 0, "no swarm is without a peer");
         assert_eq!((node.shard.swarms_known(), node.desk.wake_at()), (0, None), "nothing is left");
@@ -332,7 +332,7 @@ impl World {
             }
         }
         for _ in 0..4 {
-            self.pass(12);
+            self.pass(3);
             let peers: Vec<_> = self.nodes.iter().flat_map(|node| node.desk.peers()).collect();
             for (peer, complete) in peers {
                 let client = self.clients.iter().flatten().find(|client| client.conn == peer.conn);
@@ -343,13 +343,14 @@ impl World {
                 self.say(client, ClientMessage::Announce(again));
             }
         }
-        self.pass(25);
+        self.pass(7);
     }
 
-    fn pass(&mut self, seconds: u32) {
-        for _ in 0..seconds {
+    /// So many heartbeats.
+    fn pass(&mut self, beats: u32) {
+        for _ in 0..beats {
             self.deliver();
-            self.sleep(Duration::from_secs(1));
+            self.sleep(HEARTBEAT);
         }
         self.deliver();
     }
