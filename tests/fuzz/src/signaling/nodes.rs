@@ -364,7 +364,7 @@ impl World {
             let entry = self.registry.entry(info_hash).expect("the registry knows the swarm");
             assert_eq!(entry.claims.get(peer_id).map(|(holder, _)| *holder), Some(home), "where its claim is");
         }
-        for info_hash in (0..TORRENTS).map(|number| hash(number)) {
+        for info_hash in (0..TORRENTS).map(hash) {
             let truth = bound.keys().filter(|(of, _)| *of == info_hash).count() as u32;
             for place in 0..self.nodes.len() {
                 let client = self.open(place);
