@@ -17,7 +17,7 @@ use swarmreel_signaling::cluster::message::{Envelope, Message, Offers};
 use swarmreel_signaling::cluster::redis::{ClusterOptions, Link};
 use swarmreel_signaling::cluster::registry::{Claim, Input, Output, Sync};
 use swarmreel_signaling::cluster::{ClusterLimits, ClusterShard, Count, NodeId};
-use swarmreel_signaling::{Announce, ConnId, Network, Request, Shard, TrackerLimits};
+use swarmreel_signaling::{Announce, ConnId, Network, Request, Shard, Spread, TrackerLimits};
 
 const EXCHANGES: u64 = 100_000;
 const EXCHANGES_AT_A_TIME: u64 = 256;
@@ -69,7 +69,7 @@ fn main() {
 /// How long a worker is busy with nothing else.
 fn pauses() {
     let (limits, now) = (TrackerLimits::default(), Moment(1_000_000));
-    let shard = Shard::new(limits.clone(), [1; 32], 1);
+    let shard = Shard::new(limits.clone(), [1; 32], Spread::new(1, [1; 32]));
     let mut shard = ClusterShard::new(shard, limits, ClusterLimits::default(), [1; 32]);
     for number in 0..PEERS {
         let (info_hash, peer_id) = (InfoHash(bytes(number / PEERS_IN_A_SWARM)), PeerId(bytes(number)));

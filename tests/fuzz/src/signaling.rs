@@ -14,7 +14,7 @@ use std::time::Duration;
 use swarmreel::ids::{InfoHash, OfferId, PeerId};
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::{Announce, Answer, ClientMessage, Event};
-use swarmreel_signaling::{ConnId, Delivery, Desk, Output, Request, Shard, ShardOutput, TrackerLimits};
+use swarmreel_signaling::{ConnId, Delivery, Desk, Output, Request, Shard, ShardOutput, Spread, TrackerLimits};
 
 use crate::script::Script;
 use model::Model;
@@ -24,6 +24,11 @@ const TORRENTS: usize = 3;
 const PEER_IDS: usize = 4;
 const SHARDS: usize = 2;
 const STEPS_MAX: usize = 60;
+
+/// Which torrents are which shard's.
+fn spread() -> Spread {
+    Spread::new(SHARDS, [3; 32])
+}
 
 /// Plays the script on one node, and on several.
 pub fn signaling_model(bytes: &[u8]) {
@@ -77,7 +82,7 @@ impl World {
         let limits = TrackerLimits::default();
         Self {
             desk: Desk::new(limits.clone()),
-            shards: (0..SHARDS).map(|shard| Shard::new(limits.clone(), [shard as u8; 32], SHARDS)).collect(),
+            shards: (0..SHARDS).map(|shard| Shard::new(limits.clone(), [shard as u8; 32], spread())).collect(),
             model: Model::new(limits),
             now: Moment(1_000_000),
             conns: [ConnId(0); CONNECTIONS],
@@ -150,7 +155,7 @@ impl World {
     fn say(&mut self, conn: ConnId, message: ClientMessage) {
         let text = message.write();
         if let Some(request) = self.desk.message(self.now, conn, &text) {
-            self.asked[request.shard(SHARDS)].push_back(request.into_owned());
+            self.asked[request.shard(&spread())].push_back(request.into_owned());
         }
         self.drain();
     }
@@ -164,7 +169,7 @@ impl World {
     /// What the desk wants goes to the shards in time; whom it closed is closed.
     fn drain(&mut self) {
         while let Some(request) = self.desk.poll_request() {
-            self.asked[request.shard(SHARDS)].push_back(request);
+            self.asked[request.shard(&spread())].push_back(request);
         }
         while let Some(output) = self.desk.poll() {
             if let Output::Close { conn, .. } = output {
@@ -188,7 +193,7 @@ impl World {
         self.shards[shard].handle(self.now, request);
         while let Some(output) = self.shards[shard].poll() {
             match output {
-                ShardOutput::Forward(request) => self.asked[request.shard(SHARDS)].push_back(request),
+                ShardOutput::Forward(request) => self.asked[request.shard(&spread())].push_back(request),
                 ShardOutput::Tallied { .. } => panic!("nobody has a ticket"),
                 ShardOutput::Deliver(delivery) => {
                     self.seen.extend(self.model.delivered(self.now, &delivery));

@@ -15,7 +15,7 @@ use swarmreel_signaling::cluster::memory::Memory;
 use swarmreel_signaling::cluster::message::Envelope;
 use swarmreel_signaling::cluster::registry::{Input, Output as Asked, Sync};
 use swarmreel_signaling::cluster::{ClusterLimits, ClusterShard, NodeId};
-use swarmreel_signaling::{ConnId, Desk, Leave, Output, Shard, ShardOutput, TrackerLimits};
+use swarmreel_signaling::{ConnId, Desk, Leave, Output, Shard, ShardOutput, Spread, TrackerLimits};
 
 use super::record::Record;
 use super::{CONNECTIONS, STEPS_MAX, TORRENTS, announce, hash, peer};
@@ -379,7 +379,7 @@ impl World {
 impl Node {
     fn new(index: u8) -> Self {
         let limits = TrackerLimits::default();
-        let shard = Shard::new(limits.clone(), [index; 32], 1);
+        let shard = Shard::new(limits.clone(), [index; 32], Spread::new(1, [index; 32]));
         let shard = ClusterShard::new(shard, limits.clone(), ClusterLimits::default(), [index; 32]);
         let (id, beat_at) = (NodeId(index.into()), Moment(0));
         Self { id, desk: Desk::new(limits), shard, up: false, beat_at, beating: false }
