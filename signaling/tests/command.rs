@@ -407,7 +407,7 @@ fn memory_returns_when_the_peers_leave() {
     // Many enough for what a thread's caches would keep to weigh, and all of them connected at a time.
     let files = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: files, maximum: files }).unwrap();
-    crowd(port, 5000);
+    crowd(port, 3500);
     assert!(wait(&is_empty));
     assert!(wait(&|| own() <= before + before / 20), "{} KiB, and {before} KiB before", own());
     stopped(&mut child, Signal::TERM);
