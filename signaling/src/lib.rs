@@ -5,6 +5,7 @@
 //! default) the module `server` wraps them in tokio, and the binary wraps that in flags.
 #![forbid(unsafe_code)]
 
+mod bucket;
 pub mod cluster;
 #[cfg(feature = "server")]
 pub mod server;
@@ -12,6 +13,7 @@ mod tracker;
 pub mod websocket;
 
 pub use tracker::{
-    Access, Announce, Answer, Asker, ConnId, Counters, Delivery, Desk, Incoming, InfoHashes, Leave, Network, Offer,
-    Output, Refusal, Request, Scrape, Sdp, Shard, ShardOutput, Stats, Tracker, TrackerLimits, Withheld, shard_of,
+    Access, Announce, Answer, Asker, ConnId, Counters, Delivery, Desk, Households, Incoming, InfoHashes, Leave,
+    Network, Offer, Output, Refusal, Request, Scrape, Sdp, Shard, ShardOutput, Spread, Stats, Tracker, TrackerLimits,
+    Withheld,
 };

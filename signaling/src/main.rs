@@ -20,7 +20,8 @@ use config::{Command, Config, StunPort};
 use reload::Files;
 use signals::Hangup;
 
-/// Of glibc's, mimalloc and this, it costs the least per connection, and alone gives memory back once 8,000 have left.
+/// Of glibc's, mimalloc and this, it costs the least per connection, and alone gives memory back once 8,000 have left;
+/// to the last peer's with the setting in `.cargo/config.toml`.
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

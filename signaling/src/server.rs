@@ -38,7 +38,7 @@ use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::num::NonZero;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -50,9 +50,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::cluster::redis::{ClusterOptions, Link, LinkSender};
-use crate::{Stats, TrackerLimits};
+use crate::{Households, Network, Spread, Stats, TrackerLimits};
 pub use access::{AccessError, AccessList, ListKind};
-use admission::household;
 use counters::Counters;
 pub use counters::{Count, Snapshot};
 use door::Door;
@@ -71,6 +70,8 @@ use worker::Letter;
 const SCRAPES: Rate = Rate { per_second: 2, burst: 20 };
 /// 32 KiB of them.
 const SCRAPERS: usize = 4096;
+/// Half a MiB of them: hardly two households share one.
+const HOUSEHOLDS: usize = 1 << 16;
 
 /// What to serve.
 #[derive(Clone, Debug)]
@@ -122,7 +123,9 @@ struct Shared {
     options: Options,
     ice: IceConfig,
     /// How often a household may scrape over HTTP.
-    scrapes: Mutex<Buckets>,
+    scrapes: Buckets,
+    /// How often it may announce.
+    households: Arc<Households>,
     /// The last statistics, and when they were gathered.
     stats: tokio::sync::Mutex<Option<(Instant, Arc<Stats>)>>,
     /// The files of the site that are served: all or none.
@@ -132,20 +135,24 @@ struct Shared {
     /// By worker, as the mailboxes.
     counters: Vec<Counters>,
     mailboxes: Vec<mpsc::Sender<Letter>>,
+    /// Which torrents are which worker's.
+    spread: Spread,
     /// The way to the other nodes of a cluster.
     link: Option<LinkSender>,
 }
 
 impl Shared {
-    fn new(options: Options, mailboxes: Vec<mpsc::Sender<Letter>>, link: Option<LinkSender>) -> Self {
+    fn new(options: Options, mailboxes: Vec<mpsc::Sender<Letter>>, spread: Spread, link: Option<LinkSender>) -> Self {
         Self {
             ice: IceConfig::new(options.ice.clone()),
-            scrapes: Mutex::new(Buckets::new(SCRAPERS, SCRAPES)),
+            scrapes: Buckets::new(SCRAPERS, SCRAPES),
+            households: Arc::new(Households::new(&options.tracker, seed(), HOUSEHOLDS)),
             stats: tokio::sync::Mutex::default(),
             site: if options.site { site::FILES } else { &[] },
             started: Instant::now(),
             counters: mailboxes.iter().map(|_| Counters::default()).collect(),
             mailboxes,
+            spread,
             link,
             options,
         }
@@ -157,7 +164,7 @@ impl Shared {
     }
 
     fn may_scrape(&self, address: IpAddr) -> bool {
-        self.scrapes.lock().expect("nothing panics under this lock").take(self.now(), household(address))
+        self.scrapes.take(self.now(), Network::from(address))
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -215,8 +222,9 @@ pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Ou
 fn start(options: Options) -> io::Result<(Arc<Shared>, Option<Link>, watch::Sender<Stop>)> {
     let count = options.workers.clamp(1, WORKERS_MAX);
     let (mailboxes, letters): (Vec<_>, Vec<_>) = (0..count).map(|_| worker::mailbox()).unzip();
-    let (link, inputs) = cluster::start(options.cluster.as_ref(), count)?;
-    let shared = Arc::new(Shared::new(options, mailboxes, link.as_ref().map(|link| link.sender().clone())));
+    let spread = Spread::new(count, seed());
+    let (link, inputs) = cluster::start(options.cluster.as_ref(), spread)?;
+    let shared = Arc::new(Shared::new(options, mailboxes, spread, link.as_ref().map(|link| link.sender().clone())));
     let (stopping, stopped) = watch::channel(Stop::Never);
     let stopped = Stopped(stopped);
     for (index, (letters, inputs)) in letters.into_iter().zip(inputs).enumerate() {
@@ -226,4 +234,11 @@ fn start(options: Options) -> io::Result<(Arc<Shared>, Option<Link>, watch::Send
         thread::Builder::new().name(format!("worker-{index}")).spawn(work)?;
     }
     Ok((shared, link, stopping))
+}
+
+/// What chance is drawn from, so that nobody outside can tell what comes.
+fn seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).expect("the system has random bytes");
+    seed
 }

@@ -10,6 +10,7 @@ mod connection;
 mod counters;
 mod delivery;
 mod desk;
+mod households;
 mod incoming;
 mod json;
 mod keyed;
@@ -23,6 +24,7 @@ mod request;
 mod sdp;
 mod shard;
 mod side;
+mod spread;
 mod stats;
 mod swarm;
 mod tight;
@@ -36,13 +38,15 @@ pub use access::{Access, InfoHashes};
 pub use counters::{Counters, Withheld};
 pub use delivery::{Delivery, ShardOutput};
 pub use desk::Desk;
+pub use households::Households;
 pub use incoming::Incoming;
 pub use limits::TrackerLimits;
 pub use refusal::Refusal;
-pub use request::{Announce, Answer, Asker, Leave, Network, Offer, Request, Scrape, shard_of};
+pub use request::{Announce, Answer, Asker, Leave, Network, Offer, Request, Scrape};
 pub use sdp::Sdp;
 pub use shard::Shard;
 pub(crate) use shard::Spare;
+pub use spread::Spread;
 pub use stats::Stats;
 
 /// One WebSocket; minted by the caller and never reused.
@@ -83,6 +87,7 @@ pub enum Output {
 pub struct Tracker {
     desk: Desk,
     shards: Vec<Shard>,
+    spread: Spread,
 }
 
 impl Tracker {
@@ -93,13 +98,15 @@ impl Tracker {
 
     /// The same, of so many shards: 1 to 256.
     pub fn sharded(limits: TrackerLimits, seed: [u8; 32], count: usize) -> Self {
-        let shard = |index: usize| {
+        let seed = |kind: u8, index: usize| {
             let mut seed = seed;
+            seed[30] ^= kind;
             seed[31] ^= index as u8;
-            Shard::new(limits.clone(), seed, count)
+            seed
         };
-        let shards = (0..count).map(shard).collect();
-        Self { desk: Desk::new(limits), shards }
+        let spread = Spread::new(count, seed(1, 0));
+        let shards = (0..count).map(|index| Shard::new(limits.clone(), seed(0, index), spread)).collect();
+        Self { desk: Desk::new(limits), shards, spread }
     }
 
     /// As [`Desk::set_access`].
@@ -168,7 +175,7 @@ impl Tracker {
     }
 
     fn handle(&mut self, now: Moment, request: Request<'_>) {
-        let index = request.shard(self.shards.len());
+        let index = request.shard(&self.spread);
         self.shards[index].handle(now, request);
     }
 

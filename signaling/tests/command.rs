@@ -5,8 +5,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_swarmreel-signaling"));
@@ -321,4 +323,64 @@ fn a_hangup_reads_the_files_again_and_tells_what_is_wrong() {
     ]);
     kill_process(pid, Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// So many peers join and announce, each a torrent of its own, and leave without a word.
+#[cfg(target_os = "linux")]
+fn crowd(port: u16, peers: usize) {
+    let mut streams: Vec<TcpStream> = Vec::new();
+    for number in 0..peers {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let announce = format!(
+            r#"{{"action":"announce","info_hash":"{number:020}","peer_id":"{number:020}","left":1,"offers":[],"note":"{}"}}"#,
+            "n".repeat(900)
+        );
+        // A mask of zeros leaves the text as it is (RFC 6455 §5.3).
+        let [high, low] = u16::try_from(announce.len()).unwrap().to_be_bytes();
+        let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(&[0x81, 0xfe, high, low, 0, 0, 0, 0]).unwrap();
+        stream.write_all(announce.as_bytes()).unwrap();
+        streams.push(stream);
+    }
+    for stream in &mut streams {
+        let (mut reply, mut part) = (Vec::new(), [0; 4096]);
+        while !String::from_utf8_lossy(&reply).contains("\"interval\"") {
+            let count = stream.read(&mut part).unwrap();
+            assert!(count > 0, "{}", String::from_utf8_lossy(&reply));
+            reply.extend_from_slice(&part[..count]);
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_returns_when_the_peers_leave() {
+    let (mut child, port, _output) = start(&["--listen", "127.0.0.1:0", "--max-per-ip", "5000"]);
+    let status = format!("/proc/{}/status", child.id());
+    let own = || {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("proc(5)");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("proc(5)")
+    };
+    let wait = |enough: &dyn Fn() -> bool| {
+        (0..600).any(|_| {
+            enough() || {
+                sleep(Duration::from_millis(100));
+                false
+            }
+        })
+    };
+    let is_empty = || get(port, "/stats.json").contains(r#""peersAll":0"#);
+    crowd(port, 100); // what the first peers bring into being may stay
+    assert!(wait(&is_empty));
+    let before = own();
+    // Many enough for what a thread's caches would keep to weigh, and all of them connected at a time.
+    let files = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: files, maximum: files }).unwrap();
+    crowd(port, 5000);
+    assert!(wait(&is_empty));
+    assert!(wait(&|| own() <= before + before / 20), "{} KiB, and {before} KiB before", own());
+    stopped(&mut child, Signal::TERM);
 }

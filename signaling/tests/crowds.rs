@@ -33,8 +33,8 @@ fn crowd(wanted: usize) -> (ServerLimits, usize) {
 async fn s5_five_thousand_drips_at_once_keep_nobody_out() {
     let _alone = ALONE.lock().await;
     let (sockets, count) = crowd(5000);
-    let handshake = Duration::from_secs(4);
-    let server = Server::with_sockets(ServerLimits { handshake, ..sockets }).await;
+    let handshake = sockets.handshake;
+    let server = Server::start(Options { sockets, ..Options::default() }).await;
     let mut drips = Vec::new();
     for number in 0..count {
         let mut stream = connect_from(number, server.address).await;
@@ -43,6 +43,7 @@ async fn s5_five_thousand_drips_at_once_keep_nobody_out() {
     }
     let begun = Instant::now();
     while !drips.is_empty() {
+        // The row has 12 s.
         assert!(begun.elapsed() < handshake + PATIENCE, "{} drips are still open", drips.len());
         drips.retain(|stream| stream.try_write(b"X: y\r\n").is_ok() && is_open(stream));
         timeout(PROMPT, async { server.join().await.expect_alive(1).await }).await.expect("an honest client is served");
@@ -103,6 +104,30 @@ fn hint(bytes: &[u8]) -> u64 {
     let words = String::from_utf8_lossy(bytes);
     let seconds = words.split_once("retry in ").and_then(|(_, rest)| rest.strip_suffix(" s"));
     seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or_else(|| panic!("{words:?}"))
+}
+
+#[tokio::test]
+async fn s14_who_is_refused_is_told_when_to_return() {
+    let _alone = ALONE.lock().await;
+    let few = || ServerLimits { connections_per_address: 1, ..ServerLimits::default() };
+    let full = || ServerLimits { connections: 1, ..ServerLimits::default() };
+    for (sockets, status, when) in [(few(), "429", 30..60), (full(), "503", 60..120)] {
+        let server = Server::start(Options { sockets, ..Options::default() }).await;
+        let mut held = server.join().await;
+        let hints: Vec<u32> = join_all((0..20).map(|_| server.get("/health")))
+            .await
+            .iter()
+            .map(|page| {
+                assert!(page.starts_with(&format!("HTTP/1.1 {status} ")), "{page}");
+                let seconds = page.lines().find_map(|line| line.strip_prefix("Retry-After: ")).expect("when to return");
+                seconds.parse().expect("a number")
+            })
+            .collect();
+        assert!(hints.iter().all(|hint| when.contains(hint)), "{status}: {hints:?}");
+        assert!(hints.iter().any(|hint| *hint != hints[0]), "they don't come back all at once: {hints:?}");
+        held.expect_alive(1).await;
+        server.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use swarmreel::tracker::message::{ClientMessage, ServerMessage};
 use swarmreel_signaling::server::{Options, ServerLimits, Tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
@@ -21,7 +21,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use common::{PATIENCE, Server, leecher};
+use common::{PATIENCE, Server, connect_from, leecher};
 
 /// Two certificates for localhost with their keys, and the files that hold one of them.
 struct Certificates {
@@ -75,11 +75,22 @@ impl Certificates {
         server: &Server,
         versions: &[&'static SupportedProtocolVersion],
     ) -> TlsStream<TcpStream> {
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        self.agree(stream, versions).await
+    }
+
+    /// A connection whose client says nothing at first.
+    async fn connect_after(&self, server: &Server, silence: Duration) -> TlsStream<TcpStream> {
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        sleep(silence).await;
+        self.agree(stream, &[&version::TLS13]).await
+    }
+
+    async fn agree(&self, stream: TcpStream, versions: &[&'static SupportedProtocolVersion]) -> TlsStream<TcpStream> {
         let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
         let builder = builder.with_protocol_versions(versions).unwrap();
         let mut config = builder.with_root_certificates(self.roots.clone()).with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let stream = TcpStream::connect(server.address).await.unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         let handshake = connector.connect("localhost".try_into().unwrap(), stream);
         timeout(PATIENCE, handshake).await.expect("a handshake in time").expect("a handshake")
@@ -158,18 +169,13 @@ async fn both_versions_speak_http_1_and_pages_ask_to_stay_with_tls() {
 #[tokio::test]
 async fn s21_half_open_handshakes_are_closed_and_honest_ones_served() {
     let certificates = Certificates::new("half-open");
-    let sockets = ServerLimits {
-        handshake: Duration::from_secs(2),
-        connections_per_address: 2000,
-        connections: 2000,
-        ..ServerLimits::default().with_open_files()
-    };
+    let sockets = ServerLimits::default().with_open_files();
     let server = Server::start(Options { tls: Some(certificates.load()), sockets, ..Options::default() }).await;
     // The head of a record with a ClientHello that never comes, plain HTTP apart.
     let starts: [&[u8]; 3] = [b"", &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3], &[0x16]];
     let mut half_open = Vec::new();
     for number in 0..1000 {
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let mut stream = connect_from(number, server.address).await;
         stream.write_all(starts[number % starts.len()]).await.unwrap();
         half_open.push(stream);
     }
@@ -180,8 +186,25 @@ async fn s21_half_open_handshakes_are_closed_and_honest_ones_served() {
             while stream.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {}
         }
     };
+    // Within 12 s by the row.
     timeout(PATIENCE, closed).await.expect("all are closed in time");
     expect_alive(1, &mut honest).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s5_tls_and_the_head_of_the_request_have_one_deadline_together() {
+    let certificates = Certificates::new("deadline");
+    let handshake = Duration::from_secs(4);
+    let sockets = ServerLimits { handshake, ..ServerLimits::default() };
+    let server = Server::start(Options { tls: Some(certificates.load()), sockets, ..Options::default() }).await;
+    let began = Instant::now();
+    let mut slow = certificates.connect_after(&server, Duration::from_secs(3)).await;
+    slow.write_all(b"GET / HT").await.unwrap();
+    let mut heard = Vec::new();
+    let _ = timeout(PATIENCE, slow.read_to_end(&mut heard)).await.expect("it is closed");
+    // With 10 s, the row has 12 s for both; one after the other they would take at least 7 s here.
+    assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
     server.stop().await;
 }
 

@@ -31,9 +31,10 @@ Usage: cargo xtask COMMAND
   bench [FLAGS]        measure against WebTorrent and a bare data channel in real browsers; prints JSON
   bench picker         measure the picker natively: picks a second in good and bad circumstances
   bench tracker        measure the tracker without its sockets: microseconds a message
-  bench signaling [--only NAME] [--seconds N] [--sdp 1|3] [--tls] [--realtime] [--binary FILE] [-- FLAGS]
-                       measure our tracker beside bittorrent-tracker and aquatic_ws, on one core; prints JSON.
-                       NAME is one of these or of load, memory, flood, saturation; hold, storm, soak (ours alone)
+  bench signaling [--only NAME] [--seconds N] [--tls] [--realtime] [--binary FILE] [-- FLAGS]
+                       measure our tracker beside bittorrent-tracker and aquatic_ws, on one core, against the bars; a
+                       table, and JSON. NAME is one of these or of load, load-3kb, load-wss, memory, flood, saturation;
+                       by name only: hold, storm, storm-kill, soak (ours alone)
   profile [FLAGS]      tell where the workers of a download spend their time, by function, per GB
   size                 show how large the page is
   tidy                 check the rules of the house that no compiler knows";

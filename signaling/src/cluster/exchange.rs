@@ -63,6 +63,7 @@ impl ClusterShard {
         let answer = message::Answer { answerer: *peer_id, offerer: *to_peer_id, offer_id: *offer_id, sdp };
         self.publish(to, *info_hash, Message::Answer(answer));
         self.counters.answers_out += 1;
+        self.shard.answered_elsewhere(info_hash, peer_id);
         true
     }
 

@@ -45,10 +45,14 @@ pub(super) struct Flags {
     /// Connections of one IPv4 address or one IPv6 /64
     #[arg(long, value_name = "N", value_parser = value::count, default_value_t = ServerLimits::default().connections_per_address, help_heading = "Limits")]
     pub(super) max_per_ip: usize,
+    /// Announces and scrapes a second of one IPv4 address or one IPv6 /64, a minute's worth at once [default: as many as
+    /// --max-per-ip]
+    #[arg(long, value_name = "N", value_parser = value::count, help_heading = "Limits")]
+    pub(super) announces_per_ip: Option<usize>,
     /// Connections in all [default: 95 % of the open files that the system allows]
     #[arg(long, value_name = "N", value_parser = value::count, help_heading = "Limits")]
     pub(super) max_connections: Option<usize>,
-    /// Asked of clients between two announces, from 10 to 3600; a peer that is silent for two of them is gone
+    /// Asked of clients between two announces, from 10 to 3600; a peer that is silent for two of them, and for 180 s, is gone
     #[arg(long, value_name = "SECONDS", value_parser = value::interval, default_value_t = TrackerLimits::default().interval.as_secs(), help_heading = "Limits")]
     pub(super) interval: u64,
 

@@ -119,7 +119,13 @@ mod tests {
         assert_eq!(options.sockets.connections_per_address, 9);
         assert!(options.site);
         assert_eq!(config("--ice-server stun:a,stun:b").options.ice.servers, ["stun:a", "stun:b"]);
-        assert_eq!(config("--interval 20 --no-site").options.tracker.silence, Duration::from_secs(40));
+        for (interval, silence) in [("20", 180), ("90", 185), ("120", 245)] {
+            let tracker = config(&format!("--interval {interval}")).options.tracker;
+            assert_eq!(tracker.silence, Duration::from_secs(silence), "{interval}");
+        }
+        let announces = |line: &str| config(line).options.tracker.household_announces_per_second;
+        let found = ["", "--max-per-ip 9", "--max-per-ip 9 --announces-per-ip 500"].map(announces);
+        assert_eq!(found, [TrackerLimits::default().household_announces_per_second, 9, 500]);
         assert!(!config("--no-site").options.site);
         assert_eq!(config("--max-connections 5").options.sockets.connections, 5);
         let set = config("--workers 3 --drain-seconds 30").options;
@@ -164,6 +170,7 @@ mod tests {
             ("--no-site=perhaps", "\"perhaps\""),
             ("--max-per-ip 0", "--max-per-ip needs a number from 1 up, not \"0\""),
             ("--max-per-ip many", "\"many\""),
+            ("--announces-per-ip 0", "--announces-per-ip needs a number from 1 up"),
             ("--workers 0", "--workers needs a number from 1 up"),
             ("--drain-seconds 9999", "--drain-seconds needs a number of seconds from 1 to 3600"),
             ("--interval 9", "--interval needs a number of seconds from 10 to 3600, not \"9\""),

@@ -43,7 +43,9 @@ pub(super) fn config(flags: Flags) -> Result<Config, String> {
 
 fn limits(flags: &Flags) -> (TrackerLimits, ServerLimits) {
     let interval = Duration::from_secs(flags.interval);
-    let tracker = TrackerLimits { interval, silence: interval * 2, ..TrackerLimits::default() };
+    let announces = flags.announces_per_ip.unwrap_or(flags.max_per_ip);
+    let household_announces_per_second = u32::try_from(announces).unwrap_or(u32::MAX);
+    let tracker = TrackerLimits { household_announces_per_second, ..TrackerLimits::default() }.with_interval(interval);
     let mut sockets = ServerLimits::default().with_open_files();
     sockets.connections_per_address = flags.max_per_ip;
     sockets.stop_grace = Duration::from_secs(flags.drain_seconds);

@@ -1,10 +1,12 @@
-//! How many connections there are, in all, of each address and of each worker (threat-model S5, S15).
+//! How many connections there are, in all, of each network and of each worker (threat-model S5, S15).
 //!
-//! Invariant: an address is in the table exactly while it has connections, with their number.
+//! Invariant: a network, which is an IPv4 address or an IPv6 /64, is in the table exactly while it has connections, with their number.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::Network;
 
 /// Who is connected.
 pub(super) struct Admission {
@@ -15,7 +17,7 @@ pub(super) struct Admission {
 
 struct Table {
     total: usize,
-    addresses: BTreeMap<IpAddr, usize>,
+    networks: BTreeMap<Network, usize>,
     /// Connections of each worker.
     workers: Vec<usize>,
 }
@@ -35,7 +37,7 @@ pub(super) enum Refused {
 
 impl Admission {
     pub(super) fn new(per_address_max: usize, total_max: usize, workers: usize) -> Self {
-        let table = Table { total: 0, addresses: BTreeMap::new(), workers: vec![0; workers] };
+        let table = Table { total: 0, networks: BTreeMap::new(), workers: vec![0; workers] };
         Self { per_address_max, total_max, table: table.into() }
     }
 
@@ -45,8 +47,8 @@ impl Admission {
 }
 
 impl Table {
-    fn claim(&mut self, address: IpAddr, most: usize) -> Result<(), Refused> {
-        let here = self.addresses.entry(address).or_default();
+    fn claim(&mut self, network: Network, most: usize) -> Result<(), Refused> {
+        let here = self.networks.entry(network).or_default();
         if *here >= most {
             return Err(Refused::Address);
         }
@@ -54,11 +56,11 @@ impl Table {
         Ok(())
     }
 
-    fn release(&mut self, address: IpAddr) {
-        let here = self.addresses.get_mut(&address).expect("a permit's address is in the table");
+    fn release(&mut self, network: Network) {
+        let here = self.networks.get_mut(&network).expect("a permit's network is in the table");
         *here -= 1;
         if *here == 0 {
-            self.addresses.remove(&address);
+            self.networks.remove(&network);
         }
     }
 }
@@ -67,26 +69,26 @@ impl Table {
 pub(super) struct Permit {
     admission: Arc<Admission>,
     /// None for a proxy's connection, as long as it is not known who stands behind it.
-    address: Option<IpAddr>,
+    network: Option<Network>,
     worker: usize,
 }
 
 impl Permit {
     /// Admits a connection, and chooses the worker that has the fewest. Without an address it counts in the total only.
     pub(super) fn of(admission: &Arc<Admission>, address: Option<IpAddr>) -> Result<Self, Refused> {
-        let address = address.map(household);
+        let network = address.map(Network::from);
         let mut table = admission.table();
         if table.total >= admission.total_max {
             return Err(Refused::Full);
         }
-        if let Some(address) = address {
-            table.claim(address, admission.per_address_max)?;
+        if let Some(network) = network {
+            table.claim(network, admission.per_address_max)?;
         }
         table.total += 1;
         let workers = table.workers.iter_mut().enumerate();
         let (worker, load) = workers.min_by_key(|(_, load)| **load).expect("there is a worker");
         *load += 1;
-        Ok(Self { admission: admission.clone(), address, worker })
+        Ok(Self { admission: admission.clone(), network, worker })
     }
 
     /// The worker that has the connection.
@@ -96,11 +98,11 @@ impl Permit {
 
     /// Counts the connection to this address from now on.
     pub(super) fn claim(&mut self, address: IpAddr) -> Result<(), Refused> {
-        let address = household(address);
-        if self.address != Some(address) {
+        let network = Network::from(address);
+        if self.network != Some(network) {
             let mut table = self.admission.table();
-            table.claim(address, self.admission.per_address_max)?;
-            if let Some(before) = self.address.replace(address) {
+            table.claim(network, self.admission.per_address_max)?;
+            if let Some(before) = self.network.replace(network) {
                 table.release(before);
             }
         }
@@ -113,17 +115,9 @@ impl Drop for Permit {
         let mut table = self.admission.table();
         table.total -= 1;
         table.workers[self.worker] -= 1;
-        if let Some(address) = self.address {
-            table.release(address);
+        if let Some(network) = self.network {
+            table.release(network);
         }
-    }
-}
-
-/// What is likely one customer of a provider: an IPv4 address, or an IPv6 /64.
-pub(super) fn household(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        address => address,
     }
 }
 
@@ -162,7 +156,7 @@ mod tests {
         assert_eq!((first.claim(other), second.claim(client)), (Ok(()), Ok(())));
         drop((first, second));
         let table = admission.table();
-        assert_eq!((table.total, table.addresses.len()), (0, 0));
+        assert_eq!((table.total, table.networks.len()), (0, 0));
     }
 
     #[test]

@@ -64,6 +64,11 @@ impl Client {
         self.waker = Some(waker.clone());
     }
 
+    /// It is looked at now, so that nobody need wake it for what comes meanwhile.
+    pub(super) fn rouse(&mut self) {
+        self.waker = None;
+    }
+
     pub(super) fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -89,14 +94,15 @@ impl Client {
     }
 
     /// Asks at once whether it lives. Whoever claims its name again and again makes it answer once, or its pongs would
-    /// be a flood of its own.
-    pub(super) fn probe(&mut self, now: Moment, limits: &ServerLimits) {
+    /// be a flood of its own. Whether a ping was sent.
+    pub(super) fn probe(&mut self, now: Moment, limits: &ServerLimits) -> bool {
         if now < self.probed_until {
-            return;
+            return false;
         }
         self.probed_until = now + limits.probe;
         self.ping(now, limits);
         self.dead_at = self.dead_at.min(now + limits.probe);
+        true
     }
 
     pub(super) fn close(&mut self, now: Moment, limits: &ServerLimits, code: u16, reason: &str) {
@@ -172,13 +178,11 @@ mod tests {
         assert_eq!(pulses(&mut probed, &limits, 0..100), [(3, Pulse::Silent)]);
         let mut often = client();
         let second = Moment(1_000_000);
-        often.probe(Moment(0), &limits);
+        assert!(often.probe(Moment(0), &limits));
         assert_eq!(often.outbox.advance(2), 1);
         often.heard(second + limits.pong);
-        often.probe(second, &limits);
-        assert!(often.outbox.is_empty(), "it has just answered");
-        often.probe(Moment(0) + limits.probe, &limits);
-        assert!(!often.outbox.is_empty());
+        assert!(!often.probe(second, &limits) && often.outbox.is_empty(), "it has just answered");
+        assert!(often.probe(Moment(0) + limits.probe, &limits) && !often.outbox.is_empty());
         let mut deaf = client();
         deaf.stuck(Moment(0) + limits.blocked);
         deaf.stuck(Moment(5_000_000) + limits.blocked);

@@ -6,9 +6,9 @@ use std::io;
 
 use tokio::sync::mpsc;
 
+use crate::Spread;
 use crate::cluster::redis::{ClusterOptions, Link};
 use crate::cluster::registry::Input;
-use crate::shard_of;
 
 /// Inputs that wait for a worker: what it asked for itself is much less.
 const INPUTS_MAX: usize = 8192;
@@ -18,14 +18,14 @@ const INPUTS_FREE: usize = 2048;
 /// Starts the link, if there is a cluster, and gives each worker what is for its swarms.
 pub(super) fn start(
     options: Option<&ClusterOptions>,
-    workers: usize,
+    spread: Spread,
 ) -> io::Result<(Option<Link>, Vec<mpsc::Receiver<Input>>)> {
-    let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(INPUTS_MAX)).unzip();
-    let start = |options: &ClusterOptions| Link::start(options.clone(), move |input| deliver(&senders, input));
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..spread.count()).map(|_| mpsc::channel(INPUTS_MAX)).unzip();
+    let start = |options: &ClusterOptions| Link::start(options.clone(), move |input| deliver(&senders, spread, input));
     Ok((options.map(start).transpose()?, receivers))
 }
 
-fn deliver(workers: &[mpsc::Sender<Input>], input: Input) -> bool {
+fn deliver(workers: &[mpsc::Sender<Input>], spread: Spread, input: Input) -> bool {
     let (info_hash, is_message) = match &input {
         Input::Synced(synced) => (synced.info_hash, false),
         Input::Unsynced { info_hash, .. } => (*info_hash, false),
@@ -35,6 +35,6 @@ fn deliver(workers: &[mpsc::Sender<Input>], input: Input) -> bool {
             return workers.iter().filter(|worker| worker.try_send(input.clone()).is_err()).count() == 0;
         }
     };
-    let worker = &workers[shard_of(&info_hash, workers.len())];
+    let worker = &workers[spread.shard_of(&info_hash)];
     (!is_message || worker.capacity() > INPUTS_FREE) && worker.try_send(input).is_ok()
 }

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::HeaderMap;
 use hyper::server::conn::http1;
@@ -17,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::admission::{Permit, Refused};
 use super::counters::Count;
@@ -60,21 +61,22 @@ impl Visitor {
     }
 }
 
-/// As [`converse`], once TLS is agreed on, which may take as long as a request's head.
+/// As [`converse`], once TLS is agreed on. What that took is off the time for heads.
 pub(super) async fn converse_by_tls(stream: TcpStream, tls: Arc<Tls>, visitor: Visitor) {
     let worker = visitor.worker.clone();
+    let (limit, began) = (worker.shared.options.sockets.handshake, Instant::now());
     let agreed = tokio::select! {
-        agreed = timeout(worker.shared.options.sockets.handshake, tls.acceptor().accept(stream)) => agreed,
+        agreed = timeout(limit, tls.acceptor().accept(stream)) => agreed,
         () = worker.stopping() => return,
     };
     match agreed {
-        Ok(Ok(stream)) => converse(stream, visitor).await,
+        Ok(Ok(stream)) => converse(stream, visitor, limit.saturating_sub(began.elapsed())).await,
         Ok(Err(_)) | Err(_) => worker.exchange().counters().add(Count::HandshakesFailed, 1),
     }
 }
 
-/// See the module.
-pub(super) async fn converse<S>(stream: S, visitor: Visitor)
+/// See the module. The head of each request has so much time.
+pub(super) async fn converse<S>(stream: S, visitor: Visitor, head: Duration)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -91,7 +93,7 @@ where
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.handshake)
+        .header_read_timeout(head)
         .max_headers(limits.head_lines)
         .max_buf_size(limits.head_bytes)
         .serve_connection(TokioIo::new(Patience::new(stream, limits.blocked)), service);

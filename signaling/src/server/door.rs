@@ -14,11 +14,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::admission::{Admission, Permit, Refused, household};
+use super::admission::{Admission, Permit, Refused};
 use super::counters::Count;
 use super::rate::{Buckets, Rate};
 use super::worker::Letter;
-use super::{Shared, is_within};
+use super::{Shared, is_within, seed};
+use crate::Network;
 
 /// Buckets for households.
 const HOUSEHOLDS: usize = 4096;
@@ -40,14 +41,12 @@ impl Door {
         let limits = &shared.options.sockets;
         let admission = Admission::new(limits.connections_per_address, limits.connections, shared.mailboxes.len());
         let rate = Rate { per_second: limits.accepts_per_second, burst: limits.accept_burst };
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).expect("the system has random bytes");
         let refusals = Arc::new(Semaphore::new(256));
         // Twice what a household may have at once, so that all of it may come back at once.
         let share = u32::try_from(limits.connections_per_address).unwrap_or(u32::MAX).clamp(1, limits.accept_burst);
         let of_household = Rate { per_second: share, burst: share.saturating_mul(2) };
         let (rate, households) = (Buckets::new(1, rate), Buckets::new(HOUSEHOLDS, of_household));
-        Self { shared, admission: admission.into(), rate, households, refusals, rng: Rng::new(seed) }
+        Self { shared, admission: admission.into(), rate, households, refusals, rng: Rng::new(seed()) }
     }
 
     /// Takes in what comes until then.
@@ -91,7 +90,7 @@ impl Door {
     fn permit(&mut self, address: Option<IpAddr>) -> Result<Permit, Refused> {
         let now = self.shared.now();
         let permit = Permit::of(&self.admission, address)?;
-        let in_turn = address.is_none_or(|address| self.households.take(now, household(address)));
+        let in_turn = address.is_none_or(|address| self.households.take(now, Network::from(address)));
         if in_turn && self.rate.take(now, ()) { Ok(permit) } else { Err(Refused::Rate) }
     }
 

@@ -16,10 +16,10 @@ use swarmreel::time::Moment;
 use swarmreel::tracker::message::Tally;
 use tokio::sync::oneshot;
 
-use super::Shared;
 use super::client::{Client, Pulse};
 use super::counters::{Count, Counters};
 use super::limits::ServerLimits;
+use super::{Shared, seed};
 use crate::cluster::registry::Input;
 use crate::cluster::{ClusterCounters, ClusterLimits, ClusterShard};
 use crate::{Access, Asker, ConnId, Delivery, Desk, Output, Request, Scrape, Shard, ShardOutput, Stats};
@@ -64,15 +64,15 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) fn new(worker: usize, shared: Arc<Shared>) -> Self {
         let count = shared.counters.len();
-        let mut seeds = [[0; 32]; 3];
-        seeds.iter_mut().for_each(|seed| getrandom::fill(seed).expect("the system has random bytes"));
         let (limits, cluster) = (&shared.options.tracker, &shared.options.cluster);
-        let shard = Shard::new(limits.clone(), seeds[0], count);
+        let shard = Shard::new(limits.clone(), seed(), shared.spread);
         let cluster = cluster.as_ref().map_or_else(ClusterLimits::default, |cluster| cluster.limits.clone());
+        let mut desk = Desk::new(limits.clone());
+        desk.share(shared.households.clone());
         Self {
             worker,
-            desk: Desk::new(limits.clone()),
-            shard: ClusterShard::new(shard, limits.clone(), cluster, seeds[2]),
+            desk,
+            shard: ClusterShard::new(shard, limits.clone(), cluster, seed()),
             clients: Slab::new(),
             opened: 0,
             outgoing: (0..count).map(|_| Vec::new()).collect(),
@@ -80,7 +80,7 @@ impl Exchange {
             readers: Vec::new(),
             tickets: BTreeMap::new(),
             ticketed: 0,
-            rng: Rng::new(seeds[1]),
+            rng: Rng::new(seed()),
             shared,
         }
     }
@@ -289,7 +289,7 @@ impl Exchange {
     }
 
     fn ask(&mut self, now: Moment, request: Request<'_>) {
-        let to = request.shard(self.outgoing.len());
+        let to = request.shard(&self.shared.spread);
         if to == self.worker {
             self.shard.handle(now, request);
         } else {
@@ -343,7 +343,10 @@ impl Exchange {
                     self.counters().add(Count::OutboxDropped, dropped);
                 }
             }
-            Output::Probe { .. } => client.probe(now, limits),
+            Output::Probe { .. } => {
+                let pings = u64::from(client.probe(now, limits));
+                self.counters().add(Count::Pings, pings);
+            }
             Output::Close { code, reason, .. } => client.close(now, limits, code, reason),
         }
     }
@@ -370,8 +373,8 @@ fn worker(number: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TrackerLimits;
     use crate::server::{Options, worker};
+    use crate::{Spread, TrackerLimits};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
     use swarmreel::ids::PeerId;
@@ -392,16 +395,20 @@ mod tests {
         let most = u32::MAX / 2;
         let tracker = TrackerLimits { announce_burst: most, torrents_per_connection: 10_000, ..Default::default() };
         let mailboxes = [(); 2].map(|()| worker::mailbox().0).to_vec();
-        let shared = Shared::new(Options { tracker, ..Options::default() }, mailboxes, None);
+        let shared = Shared::new(Options { tracker, ..Options::default() }, mailboxes, Spread::new(2, [1; 32]), None);
         let mut exchange = Exchange::new(0, Arc::new(shared));
         let conn = exchange.open(Moment(0), IpAddr::from([127, 0, 0, 1]));
         (exchange, conn)
     }
 
-    fn announce(exchange: &mut Exchange, conn: ConnId, number: u16) {
-        let [high, low] = number.to_be_bytes();
+    fn torrent(number: u16) -> InfoHash {
         let mut info_hash = InfoHash([0; 20]);
-        info_hash.0[2..4].copy_from_slice(&[high, low]);
+        info_hash.0[2..4].copy_from_slice(&number.to_be_bytes());
+        info_hash
+    }
+
+    fn announce(exchange: &mut Exchange, conn: ConnId, number: u16) {
+        let info_hash = torrent(number);
         let (peer_id, offers) = (PeerId([1; 20]), Vec::new());
         let announce =
             Announce { info_hash, peer_id, event: None, left: None, uploaded: 0, downloaded: 0, numwant: None, offers };
@@ -443,6 +450,28 @@ mod tests {
         assert_eq!(exchange.counters().get(Count::ForwardDropped), 1);
         let last = exchange.take_outgoing(1).pop();
         assert!(matches!(last, Some(Parcel::Delivery(Delivery::Text { text, .. })) if text == "reply"));
+    }
+
+    #[test]
+    fn a_client_that_is_being_served_is_not_woken_for_its_own_reply() {
+        let (mut exchange, conn) = exchange();
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(bell.clone());
+        let number = (0..).find(|number| exchange.shared.spread.shard_of(&torrent(*number)) == 0).unwrap();
+        exchange.client(conn).sleep(&waker);
+        announce(&mut exchange, conn, number);
+        assert_eq!(bell.0.load(Ordering::Relaxed), 1, "who sleeps is woken");
+        exchange.client(conn).sleep(&waker);
+        exchange.client(conn).rouse();
+        announce(&mut exchange, conn, number);
+        assert_eq!(bell.0.load(Ordering::Relaxed), 1, "who is awake is not");
+    }
+
+    #[test]
+    fn probes_count_as_pings() {
+        let (mut exchange, conn) = exchange();
+        (0..3).for_each(|_| exchange.obey(Moment(0), Output::Probe { conn }));
+        assert_eq!(exchange.counters().get(Count::Pings), 1, "one is under way already");
     }
 
     #[test]

@@ -4,17 +4,16 @@
 //! bounded rate for each address, so that they can't be farmed.
 
 use std::net::IpAddr;
-use std::sync::Mutex;
 use std::time::SystemTime;
 
 use serde_json::json;
 use swarmreel::time::Moment;
 use tokio::time::Instant;
 
-use super::admission::household;
 use super::rate::{Buckets, Rate};
 use super::stun::Stun;
 use super::turn::Turn;
+use crate::Network;
 
 /// For one household. A page asks when it starts, and once in the life of its credentials.
 const PER_ADDRESS: Rate = Rate { per_second: 2, burst: 20 };
@@ -38,19 +37,18 @@ pub struct Ice {
 pub(super) struct IceConfig {
     ice: Ice,
     started: Instant,
-    asked: Mutex<Buckets>,
+    asked: Buckets,
 }
 
 impl IceConfig {
     pub(super) fn new(ice: Ice) -> Self {
-        Self { ice, started: Instant::now(), asked: Mutex::new(Buckets::new(ADDRESSES, PER_ADDRESS)) }
+        Self { ice, started: Instant::now(), asked: Buckets::new(ADDRESSES, PER_ADDRESS) }
     }
 
     /// The body for a page at this address; `None` if it asks for credentials too often.
     pub(super) fn body(&self, address: IpAddr) -> Option<String> {
         let now = Moment(0) + self.started.elapsed();
-        let mut asked = self.asked.lock().expect("nothing panics under this lock");
-        let admitted = self.ice.turn.is_none() || asked.take(now, household(address));
+        let admitted = self.ice.turn.is_none() || self.asked.take(now, Network::from(address));
         admitted.then(|| self.ice.json(SystemTime::now()))
     }
 }

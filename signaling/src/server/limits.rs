@@ -7,7 +7,7 @@ use crate::websocket;
 /// What one socket may use, and how long it is waited for.
 #[derive(Clone, Debug)]
 pub struct ServerLimits {
-    /// For the head of a request to arrive, the first and every later one of a connection.
+    /// For TLS and the head of the first request together, and for the head of every later one of a connection.
     pub handshake: Duration,
     /// Bytes of a request's head. hyper takes no less than 8 KiB.
     pub head_bytes: usize,

@@ -149,6 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Socket<S> {
         let this = self.get_mut();
         let worker = Rc::clone(&this.worker);
         let (exchange, buffer, now) = (&mut *worker.exchange(), &mut **worker.buffer(), worker.now());
+        exchange.client(this.conn).rouse();
         let mut turn = Turn { exchange, buffer, now, context };
         if let Poll::Ready(Over) = this.work(&mut turn) {
             return Poll::Ready(());

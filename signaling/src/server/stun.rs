@@ -20,11 +20,12 @@ use tokio::task::consume_budget;
 use tokio::time::{Instant, sleep};
 
 use super::Stopped;
-use super::rate::{Buckets, Rate, network};
+use super::rate::{Buckets, Rate};
+use crate::Network;
 use message::{Unanswered, answer};
 
-/// For one network. A browser asks again every 10 s for each of its connections, and a provider may have thousands of
-/// customers behind a /24; a victim whose address is forged gets 9 KB/s.
+/// For one network, an IPv4 address or an IPv6 /64. A browser asks again every 10 s for each of its connections, and a
+/// provider may have hundreds of customers behind one address; a victim whose address is forged gets 9 KB/s.
 const PER_NETWORK: Rate = Rate { per_second: 100, burst: 1000 };
 /// For all together: about a tenth of a core.
 const IN_ALL: Rate = Rate { per_second: 10_000, burst: 10_000 };
@@ -156,7 +157,7 @@ impl Governor {
     }
 
     fn admits(&mut self, now: Moment, from: IpAddr) -> bool {
-        self.networks.take(now, network(from)) && self.all.take(now, ())
+        self.networks.take(now, Network::from(from)) && self.all.take(now, ())
     }
 }
 

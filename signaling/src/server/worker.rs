@@ -221,7 +221,7 @@ fn open(worker: &Rc<Worker>, letter: Letter) {
             worker.exchange().counters().add(Count::Accepted, 1);
             let visitor = Visitor::new(Present::new(worker), from, permit);
             match worker.shared.options.tls.clone() {
-                None => spawn_local(converse(stream, visitor)),
+                None => spawn_local(converse(stream, visitor, worker.shared.options.sockets.handshake)),
                 Some(tls) => spawn_local(converse_by_tls(stream, tls, visitor)),
             };
         }

@@ -18,7 +18,7 @@ pub enum Withheld {
     Outstanding,
     /// Nobody is there to be paired with.
     NoPartner,
-    /// The networks that are there have had their share.
+    /// Those who are there have had enough, or their networks have had their share.
     Share,
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::time::Moment;
@@ -15,6 +16,7 @@ use super::allowance::Grant;
 use super::connection::{Connection, Membership};
 use super::counters::{Counters, Withheld};
 use super::delivery::Delivery;
+use super::households::Households;
 use super::incoming::Incoming;
 use super::keyed::Keyed;
 use super::refusal::Refusal;
@@ -38,11 +40,15 @@ impl Refused {
     }
 }
 
+/// Buckets of a desk that shares none.
+const HOUSEHOLDS: usize = 64;
+
 /// The connections of one worker. See the module.
 #[derive(Debug)]
 pub struct Desk {
     limits: TrackerLimits,
     access: Access,
+    households: Arc<Households>,
     connections: HashMap<ConnId, Box<Connection>, Keyed>,
     /// When to look at a connection; one entry each.
     deadlines: BTreeSet<(Moment, ConnId)>,
@@ -55,6 +61,7 @@ impl Desk {
     /// A desk without connections.
     pub fn new(limits: TrackerLimits) -> Self {
         Self {
+            households: Arc::new(Households::new(&limits, [0; 32], HOUSEHOLDS)),
             limits,
             access: Access::Open,
             // Our own numbers need no secret.
@@ -69,6 +76,11 @@ impl Desk {
     /// From now on these torrents are served. A peer of another one is dropped at its next announce.
     pub fn set_access(&mut self, access: Access) {
         self.access = access;
+    }
+
+    /// From now on its connections and those of other desks together have what a household may do.
+    pub fn share(&mut self, households: Arc<Households>) {
+        self.households = households;
     }
 
     /// A WebSocket opened.
@@ -279,7 +291,7 @@ impl Desk {
         Err(Refused::announce(info_hash, refusal))
     }
 
-    /// Pays for a message out of the connection's allowance.
+    /// Pays for a message out of the connection's allowance, and out of its household's.
     fn charge(
         &mut self,
         now: Moment,
@@ -289,11 +301,15 @@ impl Desk {
     ) -> Result<Grant, Refused> {
         let connection = self.connections.get_mut(&conn).expect(OPEN);
         let grant = connection.allowance.take(now, &self.limits);
-        if grant == Grant::Denied {
-            return Err(Refused { info_hash, action, refusal: Refusal::TooManyMessages });
-        }
-        connection.heard_at = now;
-        Ok(grant)
+        let refusal = match grant {
+            Grant::Denied => Refusal::TooManyMessages,
+            _ if !self.households.take(now, connection.network) => Refusal::BusyHousehold,
+            _ => {
+                connection.heard_at = now;
+                return Ok(grant);
+            }
+        };
+        Err(Refused { info_hash, action, refusal })
     }
 
     /// Follows a shard that has taken a peer in. False if that has to be undone.

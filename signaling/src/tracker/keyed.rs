@@ -6,6 +6,7 @@
 use std::hash::BuildHasher;
 
 use siphasher::sip::SipHasher13;
+use swarmreel::rng::Rng;
 
 /// Makes hashers of one key.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,12 @@ pub(super) struct Keyed {
 impl Keyed {
     pub(super) fn new(key: [u8; 16]) -> Self {
         Self { key }
+    }
+
+    /// Under a key that the seed gives.
+    pub(super) fn drawn(seed: [u8; 32]) -> Self {
+        let bytes = Rng::new(seed).bytes20();
+        Self::new(std::array::from_fn(|at| bytes[at]))
     }
 }
 

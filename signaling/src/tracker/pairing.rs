@@ -1,7 +1,8 @@
 //! Who is introduced to whom.
 //!
 //! Invariant: no seeder meets a seeder, and nobody itself or anyone twice in a round. Of a round at most a quarter goes to one
-//! network, or its part where there are fewer than four; the work does not grow with the swarm (threat-model S10).
+//! network but the offerer's own, or its part where there are fewer than four; nobody gets more than it answers; and the work
+//! does not grow with the swarm (threat-model S7, S10).
 
 use smallvec::SmallVec;
 use swarmreel::time::Moment;
@@ -19,7 +20,7 @@ const STEPS_PER_OFFER: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Round {
     pub(super) partners: SmallVec<[Slot; OFFERS_MAX]>,
-    /// Somebody more was there, but had enough of this network, or the round of theirs.
+    /// Somebody more was there, but had enough offers, or enough of this network, or the round of theirs.
     pub(super) spared: bool,
 }
 
@@ -35,6 +36,14 @@ pub(super) struct Offerer {
 /// Up to `count` peers for the offers of one. A seeder gets leechers, as two seeders have nothing to trade; a leecher gets a
 /// seeder first, then leechers and seeders in turn while there are both. The draws say where to begin.
 pub(super) fn pair(swarm: &Swarm, offerer: Offerer, count: usize, now: Moment, draws: [u64; 2]) -> Round {
+    let mut round = Round::default();
+    pair_abroad(swarm, offerer, count, now, draws, &mut round);
+    pair_at_home(swarm, offerer, count, now, draws, &mut round);
+    round
+}
+
+/// Offers go to all networks, to each its share.
+fn pair_abroad(swarm: &Swarm, offerer: Offerer, count: usize, now: Moment, draws: [u64; 2], round: &mut Round) {
     let Offerer { network: own, complete, .. } = offerer;
     let share = share(count, networks(swarm, offerer));
     // Networks that might offer something to a seeder, or to a leecher besides its own.
@@ -44,27 +53,52 @@ pub(super) fn pair(swarm: &Swarm, offerer: Offerer, count: usize, now: Moment, d
     let (laps, steps) = (share + 1, STEPS_PER_OFFER * (count + 1));
     let seeders = (!complete).then(|| swarm.side(true).walk(draws[0], laps, steps));
     let mut walks = (seeders.into_iter().flatten(), swarm.side(false).walk(draws[1], laps, steps));
-    let mut round = Round::default();
     let mut chosen: SmallVec<[Network; OFFERS_MAX]> = SmallVec::new();
     while round.partners.len() < count {
-        let next = match round.partners.len() % 2 {
-            0 => walks.0.next().or_else(|| walks.1.next()),
-            _ => walks.1.next().or_else(|| walks.0.next()),
-        };
-        let Some((network, slot)) = next else { break };
+        let Some((network, slot)) = in_turn(round, &mut walks) else { return };
         let partner = swarm.peer(slot);
         if Some(partner.conn) == offerer.conn {
             continue;
         }
         let taken = chosen.iter().filter(|other| **other == network).count();
-        if taken < share && partner.received.admits(now, own, sources[usize::from(!partner.complete)]) {
+        let has_room = taken < share && partner.received.has_room(now);
+        if has_room && partner.received.admits(now, own, sources[usize::from(!partner.complete)]) {
             round.partners.push(slot);
             chosen.push(network);
         } else {
             round.spared = true;
         }
     }
-    round
+}
+
+/// Offers that are left over go to those behind the same address, a class in a school say: shares are there to protect peers
+/// from strangers.
+fn pair_at_home(swarm: &Swarm, offerer: Offerer, count: usize, now: Moment, draws: [u64; 2], round: &mut Round) {
+    let steps = STEPS_PER_OFFER * (count + 1);
+    let within =
+        |complete: bool| swarm.side(complete).within(offerer.network, draws[usize::from(!complete)]).take(steps);
+    let seeders = (!offerer.complete).then(|| within(true));
+    let mut walks = (seeders.into_iter().flatten(), within(false));
+    while round.partners.len() < count {
+        let Some(slot) = in_turn(round, &mut walks) else { return };
+        let partner = swarm.peer(slot);
+        if Some(partner.conn) == offerer.conn || round.partners.contains(&slot) {
+            continue;
+        }
+        if partner.received.has_room(now) {
+            round.partners.push(slot);
+        } else {
+            round.spared = true;
+        }
+    }
+}
+
+/// The next seeder or leecher, whose turn it is or who is left.
+fn in_turn<T>(round: &Round, walks: &mut (impl Iterator<Item = T>, impl Iterator<Item = T>)) -> Option<T> {
+    match round.partners.len() % 2 {
+        0 => walks.0.next().or_else(|| walks.1.next()),
+        _ => walks.1.next().or_else(|| walks.0.next()),
+    }
 }
 
 /// How many networks have somebody to meet for this peer.

@@ -10,6 +10,8 @@ pub enum Refusal {
     NotServed,
     /// The connection's allowance is used up, and its debt too.
     TooManyMessages,
+    /// The allowance of all connections of its household is used up, perhaps by others.
+    BusyHousehold,
     /// The connection is another peer in this torrent.
     OtherPeerId,
     /// Another connection is that peer.
@@ -24,9 +26,10 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them, in the order of [`super::Counters::refused`].
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NotServed,
         Self::TooManyMessages,
+        Self::BusyHousehold,
         Self::OtherPeerId,
         Self::PeerIdInUse,
         Self::TooManyTorrents,
@@ -39,6 +42,7 @@ impl Refusal {
         match self {
             Self::NotServed => "not_served",
             Self::TooManyMessages => "too_many_messages",
+            Self::BusyHousehold => "busy_household",
             Self::OtherPeerId => "other_peer_id",
             Self::PeerIdInUse => "peer_id_in_use",
             Self::TooManyTorrents => "too_many_torrents",
@@ -51,7 +55,7 @@ impl Refusal {
     pub fn text(self) -> &'static str {
         match self {
             Self::NotServed => "this tracker does not serve this torrent",
-            Self::TooManyMessages => "too many messages",
+            Self::TooManyMessages | Self::BusyHousehold => "too many messages",
             Self::OtherPeerId => "this connection has another peer_id in this torrent",
             Self::PeerIdInUse => "this peer_id is in use by another connection",
             Self::TooManyTorrents => "too many torrents on this connection",

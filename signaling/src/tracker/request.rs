@@ -10,6 +10,7 @@ use swarmreel::tracker::message::Tally;
 
 use super::ConnId;
 use super::sdp::Sdp;
+use super::spread::Spread;
 
 /// What peers share who might be one person: an IPv4 address, or an IPv6 /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,8 +121,10 @@ impl Scrape {
         Self { asker, tallies: hashes.into_iter().map(|hash| (hash, None)).collect() }
     }
 
-    fn next(&self) -> Option<InfoHash> {
-        self.tallies.iter().find(|(_, tally)| tally.is_none()).map(|(hash, _)| *hash)
+    /// Which shard is to give its counts next; any, once all are known.
+    pub(super) fn shard(&self, spread: &Spread) -> usize {
+        let next = self.tallies.iter().find(|(_, tally)| tally.is_none());
+        next.map_or(0, |(hash, _)| spread.shard_of(hash))
     }
 }
 
@@ -146,13 +149,13 @@ pub enum Request<'a> {
 }
 
 impl Request<'_> {
-    /// Which of `count` shards is to handle this.
-    pub fn shard(&self, count: usize) -> usize {
+    /// Which shard is to handle this.
+    pub fn shard(&self, spread: &Spread) -> usize {
         match self {
-            Request::Announce(announce) => shard_of(&announce.info_hash, count),
-            Request::Answer(answer) => shard_of(&answer.info_hash, count),
-            Request::Stop { leave, .. } | Request::Leave(leave) => shard_of(&leave.info_hash, count),
-            Request::Scrape(scrape) => scrape.next().map_or(0, |hash| shard_of(&hash, count)),
+            Request::Announce(announce) => spread.shard_of(&announce.info_hash),
+            Request::Answer(answer) => spread.shard_of(&answer.info_hash),
+            Request::Stop { leave, .. } | Request::Leave(leave) => spread.shard_of(&leave.info_hash),
+            Request::Scrape(scrape) => scrape.shard(spread),
         }
     }
 
@@ -170,11 +173,4 @@ impl Request<'_> {
             Request::Scrape(scrape) => Request::Scrape(scrape),
         }
     }
-}
-
-/// Which of `count` shards has this torrent. Whoever chooses info hashes can choose the shard: it gains nothing that
-/// one torrent with many peers would not give.
-pub fn shard_of(info_hash: &InfoHash, count: usize) -> usize {
-    let [a, b, c, d, ..] = info_hash.0;
-    u32::from_be_bytes([a, b, c, d]) as usize % count.max(1)
 }

@@ -8,8 +8,7 @@ mod elsewhere;
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
 
-use swarmreel::ids::{InfoHash, OfferId, PeerId};
-use swarmreel::rng::Rng;
+use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::Tally;
 
@@ -20,8 +19,9 @@ use super::offers::Stamp;
 use super::pairing::{self, Offerer, Round};
 use super::refusal::Refusal;
 use super::reply::{self, Relay};
-use super::request::{Announce, Answer, Asker, Leave, Network, Request, Scrape, shard_of};
+use super::request::{Announce, Answer, Asker, Leave, Network, Request, Scrape};
 use super::side::Slot;
+use super::spread::Spread;
 use super::swarm::{Claim, Peer, Swarm};
 use super::{ConnId, TrackerLimits};
 use elsewhere::Elsewhere;
@@ -33,8 +33,8 @@ const TOO_OFTEN: &str = "announcing too often: offers were not relayed";
 #[derive(Debug)]
 pub struct Shard {
     limits: TrackerLimits,
-    /// How many shards share the torrents.
-    count: usize,
+    /// Which torrents are this shard's and which the others'.
+    spread: Spread,
     keyed: Keyed,
     /// Rounds of offers that were drawn.
     rounds: u64,
@@ -45,13 +45,12 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// One of `count` shards, without swarms. The seed decides which peers meet.
-    pub fn new(limits: TrackerLimits, seed: [u8; 32], count: usize) -> Self {
-        let key = Rng::new(seed).bytes20();
-        let keyed = Keyed::new(std::array::from_fn(|at| key[at]));
+    /// One of the shards of a spread, without swarms. The seed decides which peers meet.
+    pub fn new(limits: TrackerLimits, seed: [u8; 32], spread: Spread) -> Self {
+        let keyed = Keyed::drawn(seed);
         let swarms = HashMap::with_hasher(keyed);
         let (counters, elsewhere) = (Counters::default(), Elsewhere::default());
-        Self { limits, count, keyed, rounds: 0, swarms, counters, outputs: VecDeque::new(), elsewhere }
+        Self { limits, spread, keyed, rounds: 0, swarms, counters, outputs: VecDeque::new(), elsewhere }
     }
 
     /// Serves a desk. The request is one for this shard.
@@ -217,12 +216,9 @@ impl Shard {
     }
 
     fn answer(&mut self, now: Moment, answer: &Answer<'_>) {
-        let &Answer { conn, info_hash, peer_id, to_peer_id, offer_id, .. } = answer;
-        let offerer = match self.connection_of(&info_hash, &peer_id) {
-            Some(answerer) if answerer == conn => self.use_up(now, &info_hash, &to_peer_id, offer_id, conn),
-            _ => None,
-        };
-        let Some(offerer) = offerer else {
+        let &Answer { conn, info_hash, peer_id, offer_id, .. } = answer;
+        let swarm = self.swarms.get_mut(&info_hash);
+        let Some(offerer) = swarm.and_then(|swarm| swarm.answer(now, answer)) else {
             return self.refuse(Leave { conn, info_hash, peer_id }, Refusal::NoSuchOffer);
         };
         self.counters.answers_relayed += 1;
@@ -230,26 +226,11 @@ impl Shard {
         self.deliver(Delivery::Text { conn: offerer, text, droppable: false });
     }
 
-    /// Uses up the offer that this peer made to that connection. The peer's connection, if there was one.
-    fn use_up(
-        &mut self,
-        now: Moment,
-        info_hash: &InfoHash,
-        peer_id: &PeerId,
-        offer_id: OfferId,
-        by: ConnId,
-    ) -> Option<ConnId> {
-        let swarm = self.swarms.get_mut(info_hash)?;
-        let slot = swarm.find(peer_id)?;
-        let peer = swarm.peer_mut(slot);
-        peer.offers.take(offer_id, by, now).then_some(peer.conn)
-    }
-
     /// Gives the counts that are known here. Who has no more to ask is answered.
     fn scrape(&mut self, mut scrape: Scrape) {
-        let here = Request::Scrape(scrape.clone()).shard(self.count);
+        let here = scrape.shard(&self.spread);
         for (hash, tally) in &mut scrape.tallies {
-            if tally.is_none() && shard_of(hash, self.count) == here {
+            if tally.is_none() && self.spread.shard_of(hash) == here {
                 *tally = Some(self.tally(hash));
             }
         }

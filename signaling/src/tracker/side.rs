@@ -83,6 +83,13 @@ impl Side {
         })
     }
 
+    /// The peers of one network, each once. The draw says where to begin.
+    pub(super) fn within(&self, network: Network, draw: u64) -> impl Iterator<Item = Slot> {
+        let members = self.networks.get(&network).map_or(&[][..], SmallVec::as_slice);
+        let (last, first) = members.split_at(draw as usize % members.len().max(1));
+        first.iter().chain(last).copied()
+    }
+
     /// The peer at a place.
     pub(super) fn at(&self, network: Network, place: u32) -> Option<Slot> {
         self.networks.get(&network)?.get(place as usize).copied()

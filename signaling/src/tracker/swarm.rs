@@ -2,14 +2,14 @@
 //!
 //! Invariant: every peer stands on exactly one of the two sides, in its network, at the place it remembers.
 
-use swarmreel::ids::PeerId;
+use swarmreel::ids::{OfferId, PeerId};
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::Tally;
 
 use super::keyed::Keyed;
 use super::offers::{OpenOffers, Stamp};
 use super::received::Received;
-use super::request::Network;
+use super::request::{Answer, Network};
 use super::side::{Side, Slot};
 use super::tight::{self, Table};
 use super::{ConnId, TrackerLimits};
@@ -91,6 +91,22 @@ impl Swarm {
         let peer = self.peer_mut(slot);
         peer.received.note(now, network);
         peer.conn
+    }
+
+    /// Uses up the offer that an answer is to. The offerer's connection, if there is such an offer and the answerer is who
+    /// it says.
+    pub(super) fn answer(&mut self, now: Moment, answer: &Answer<'_>) -> Option<ConnId> {
+        let answerer = self.find(&answer.peer_id).filter(|slot| self.peer(*slot).conn == answer.conn)?;
+        let offerer = self.use_up(now, &answer.to_peer_id, answer.offer_id, answer.conn)?;
+        self.peer_mut(answerer).received.answered();
+        Some(offerer)
+    }
+
+    /// Uses up the offer that this peer made to that connection. The peer's connection, if there was one.
+    pub(super) fn use_up(&mut self, now: Moment, peer_id: &PeerId, offer_id: OfferId, by: ConnId) -> Option<ConnId> {
+        let slot = self.find(peer_id)?;
+        let peer = self.peer_mut(slot);
+        peer.offers.take(offer_id, by, now).then_some(peer.conn)
     }
 
     /// Every peer and its name.

@@ -18,10 +18,15 @@ use swarmreel_signaling::cluster::memory::{Entry, Memory};
 use swarmreel_signaling::cluster::message::Envelope;
 use swarmreel_signaling::cluster::registry::{Input, Output, Sync};
 use swarmreel_signaling::cluster::{ClusterLimits, ClusterShard, NodeId};
-use swarmreel_signaling::{ConnId, Desk, Output as ToClient, Request, Shard, ShardOutput, TrackerLimits, shard_of};
+use swarmreel_signaling::{ConnId, Desk, Output as ToClient, Request, Shard, ShardOutput, Spread, TrackerLimits};
 
 pub(crate) const HASH: InfoHash = InfoHash([7; 20]);
 const SHARDS: usize = 2;
+
+/// Which torrents are which shard's.
+fn spread() -> Spread {
+    Spread::new(SHARDS, [3; 32])
+}
 
 pub(crate) struct Node {
     pub(crate) id: NodeId,
@@ -101,7 +106,7 @@ impl World {
     pub(crate) fn start(&mut self) {
         let limits = TrackerLimits::default();
         let shard = |index: u8| {
-            let shard = Shard::new(limits.clone(), [index; 32], SHARDS);
+            let shard = Shard::new(limits.clone(), [index; 32], spread());
             ClusterShard::new(shard, limits.clone(), ClusterLimits::default(), [index; 32])
         };
         let shards = (0..SHARDS).map(|index| shard(index as u8)).collect();
@@ -164,7 +169,7 @@ impl World {
         let Node { desk, shards, .. } = &mut self.nodes[node];
         let text = message.write();
         if let Some(request) = desk.message(self.now, ConnId(conn), &text) {
-            shards[request.shard(SHARDS)].handle(self.now, request);
+            shards[request.shard(&spread())].handle(self.now, request);
         }
         self.settle(node);
     }
@@ -323,7 +328,7 @@ impl World {
             Input::Up { .. } | Input::Down | Input::Nodes(_) => None,
         };
         let node = &mut self.nodes[index];
-        for shard in (0..SHARDS).filter(|shard| hash.is_none_or(|hash| shard_of(&hash, SHARDS) == *shard)) {
+        for shard in (0..SHARDS).filter(|shard| hash.is_none_or(|hash| spread().shard_of(&hash) == *shard)) {
             if node.stopped {
                 node.late.push((shard, input.clone()));
             } else {
@@ -473,7 +478,7 @@ impl Node {
     }
 
     fn handle(&mut self, now: Moment, request: Request<'_>) {
-        self.shards[request.shard(SHARDS)].handle(now, request);
+        self.shards[request.shard(&spread())].handle(now, request);
     }
 }
 

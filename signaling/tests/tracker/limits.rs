@@ -1,13 +1,14 @@
 //! What one client, or many, can use up.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::tracker::message::{Announce, ClientMessage, Event, ServerMessage, Tally};
-use swarmreel_signaling::{Access, InfoHashes};
+use swarmreel_signaling::{Access, InfoHashes, Refusal};
 
-use crate::room::{HASH, LEECHER, Room, SEEDER, offers_of, update};
+use crate::room::{HASH, LEECHER, Room, SEEDER, answer_text, offers_of, update};
 
 #[test]
 fn s6_silence_ends_memberships_and_then_the_connection() {
@@ -15,9 +16,9 @@ fn s6_silence_ends_memberships_and_then_the_connection() {
     room.joins(1, LEECHER, 0);
     room.pass(100);
     room.announce(1, Announce { info_hash: InfoHash([8; 20]), ..update(1) });
-    room.pass(79);
+    room.pass(84);
     assert_eq!((room.tracker.stats().torrents, room.closed.len()), (2, 0));
-    room.pass(1); // 180 s after the first torrent's only announce, and after connection 2 opened
+    room.pass(1); // 185 s after the first torrent's only announce, and after connection 2 opened: the row has 190 s
     assert_eq!(room.tracker.stats().torrents, 1);
     assert_eq!(room.closed, BTreeMap::from([(2, 1000)]));
     let due = room.tracker.wake_at().expect("somebody is here");
@@ -26,6 +27,43 @@ fn s6_silence_ends_memberships_and_then_the_connection() {
     assert_eq!(room.tracker.stats().torrents, 0);
     assert_eq!(room.closed, BTreeMap::from([(1, 1000), (2, 1000)]));
     assert_eq!(room.tracker.wake_at(), None);
+}
+
+#[test]
+fn s6_who_announces_in_time_but_for_one_lost_announce_stays() {
+    let mut room = Room::new(1);
+    room.joins(1, LEECHER, 0);
+    room.pass(90); // the announce that is lost
+    room.pass(92); // the next, which took a while
+    room.joins(1, LEECHER, 0);
+    assert_eq!((room.counts(1), room.closed.len()), ((0, 1), 0));
+}
+
+#[test]
+fn s7_who_answers_slowly_is_offered_no_more_than_it_can_answer() {
+    let crowd = 2..=41;
+    let mut room = Room::new(0);
+    for conn in 1..=41 {
+        room.open_at(conn, Ipv4Addr::new(10, 0, 0, conn as u8).into());
+    }
+    room.joins(1, SEEDER, 0);
+    room.received(1);
+    let asked = |room: &mut Room| {
+        crowd.clone().for_each(|conn| room.joins(conn, LEECHER, 1));
+        room.received(1)
+    };
+    let waiting = asked(&mut room);
+    assert_eq!(waiting.len(), 16, "the rest go to each other");
+    for offer in waiting.into_iter().take(5) {
+        let ServerMessage::Offer { peer_id, offer_id, .. } = offer else { panic!("{offer:?}") };
+        room.text(1, &answer_text(1, peer_id.0[0].into(), offer_id));
+    }
+    assert_eq!(room.received(1), [], "the answers are taken");
+    assert_eq!(asked(&mut room).len(), 5, "as many as it answered");
+    room.pass(14);
+    assert_eq!(asked(&mut room).len(), 0);
+    room.pass(2);
+    assert_eq!(asked(&mut room).len(), 16, "what it has not answered by now it will not answer");
 }
 
 #[test]
@@ -76,6 +114,30 @@ fn s11_a_client_may_start_with_all_its_torrents_at_once() {
         }
     }
     assert!(room.closed.is_empty());
+}
+
+#[test]
+fn s11_a_household_has_a_bucket_for_all_its_connections() {
+    let mut room = Room::new(0);
+    let household = |host: u16| Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, host).into();
+    (1..=64).for_each(|conn| room.open_at(conn, household(conn as u16)));
+    room.open_at(65, Ipv4Addr::new(192, 0, 2, 1).into());
+    let served = |room: &mut Room, announces| {
+        let before = room.tracker.counters().refused[Refusal::BusyHousehold as usize];
+        for number in 0..announces {
+            room.announce(number % 64 + 1, update(number % 64 + 1));
+        }
+        announces - (room.tracker.counters().refused[Refusal::BusyHousehold as usize] - before)
+    };
+    assert_eq!(served(&mut room, 100 * 64), 64 * 60, "a minute's worth");
+    room.pass(1);
+    assert_eq!(served(&mut room, 100 * 64), 64, "one for each connection it may have");
+    room.received(1);
+    room.announce(1, update(1));
+    assert_eq!(room.failure(1), "too many messages");
+    assert!(room.closed.is_empty(), "whoever else it was, it is no strike");
+    room.joins(65, LEECHER, 0);
+    assert_eq!(room.counts(65), (0, 65), "others announce as ever");
 }
 
 #[test]

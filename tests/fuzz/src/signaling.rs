@@ -11,7 +11,7 @@ use std::time::Duration;
 use swarmreel::ids::{InfoHash, OfferId, PeerId};
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::{Announce, Answer, ClientMessage, Event};
-use swarmreel_signaling::{ConnId, Delivery, Desk, Output, Request, Shard, ShardOutput, TrackerLimits};
+use swarmreel_signaling::{ConnId, Delivery, Desk, Output, Request, Shard, ShardOutput, Spread, TrackerLimits};
 
 use crate::script::Script;
 use model::Model;
@@ -21,6 +21,11 @@ const TORRENTS: usize = 3;
 const PEER_IDS: usize = 4;
 const SHARDS: usize = 2;
 const STEPS_MAX: usize = 60;
+
+/// Which torrents are which shard's.
+fn spread() -> Spread {
+    Spread::new(SHARDS, [3; 32])
+}
 
 /// Plays the script; then all messages arrive, all connections close, and nothing is left.
 pub fn signaling_model(bytes: &[u8]) {
@@ -68,7 +73,7 @@ impl World {
         let limits = TrackerLimits::default();
         Self {
             desk: Desk::new(limits.clone()),
-            shards: (0..SHARDS).map(|shard| Shard::new(limits.clone(), [shard as u8; 32], SHARDS)).collect(),
+            shards: (0..SHARDS).map(|shard| Shard::new(limits.clone(), [shard as u8; 32], spread())).collect(),
             model: Model::new(limits),
             now: Moment(1_000_000),
             conns: [ConnId(0); CONNECTIONS],
@@ -147,7 +152,7 @@ impl World {
     fn say(&mut self, conn: ConnId, message: ClientMessage) {
         let text = message.write();
         if let Some(request) = self.desk.message(self.now, conn, &text) {
-            self.asked[request.shard(SHARDS)].push_back(request.into_owned());
+            self.asked[request.shard(&spread())].push_back(request.into_owned());
         }
         self.drain();
     }
@@ -161,7 +166,7 @@ impl World {
     /// What the desk wants goes to the shards in time; whom it closed is closed.
     fn drain(&mut self) {
         while let Some(request) = self.desk.poll_request() {
-            self.asked[request.shard(SHARDS)].push_back(request);
+            self.asked[request.shard(&spread())].push_back(request);
         }
         while let Some(output) = self.desk.poll() {
             if let Output::Close { conn, .. } = output {
@@ -185,7 +190,7 @@ impl World {
         self.shards[shard].handle(self.now, request);
         while let Some(output) = self.shards[shard].poll() {
             match output {
-                ShardOutput::Forward(request) => self.asked[request.shard(SHARDS)].push_back(request),
+                ShardOutput::Forward(request) => self.asked[request.shard(&spread())].push_back(request),
                 ShardOutput::Tallied { .. } => panic!("nobody has a ticket"),
                 ShardOutput::Deliver(delivery) => {
                     self.seen.extend(self.model.delivered(self.now, &delivery));

@@ -20,6 +20,8 @@ pub struct Traffic {
     pub failures: u64,
     /// Offers sent, inside announces.
     pub offers: u64,
+    /// Offers sent that had a receiver: an announce's, up to the number of peers it has something to trade with.
+    pub offers_owed: u64,
     /// Offers that arrived at another peer.
     pub offers_relayed: u64,
     /// Answers sent.
@@ -30,6 +32,8 @@ pub struct Traffic {
     pub misdelivered: u64,
     /// Messages of no kind that we know.
     pub unknown: u64,
+    /// Connections that the other side ended, or that broke.
+    pub closed: u64,
 }
 
 impl Traffic {
@@ -41,11 +45,13 @@ impl Traffic {
             responses: self.responses - before.responses,
             failures: self.failures - before.failures,
             offers: self.offers - before.offers,
+            offers_owed: self.offers_owed - before.offers_owed,
             offers_relayed: self.offers_relayed - before.offers_relayed,
             answers: self.answers - before.answers,
             answers_relayed: self.answers_relayed - before.answers_relayed,
             misdelivered: self.misdelivered - before.misdelivered,
             unknown: self.unknown - before.unknown,
+            closed: self.closed - before.closed,
         }
     }
 
@@ -69,11 +75,13 @@ impl Traffic {
             "responses": self.responses,
             "failures": self.failures,
             "offers": self.offers,
+            "offers_owed": self.offers_owed,
             "offers_relayed": self.offers_relayed,
             "answers": self.answers,
             "answers_relayed": self.answers_relayed,
             "misdelivered": self.misdelivered,
             "unknown": self.unknown,
+            "closed": self.closed,
         })
     }
 }
@@ -87,6 +95,8 @@ pub struct Latencies {
     pub offer: Histogram<u64>,
     /// Answer to the answer at the offerer.
     pub answer: Histogram<u64>,
+    /// Announce to an answer to one of its offers: both relays.
+    pub round: Histogram<u64>,
     /// How late the generator itself sent announces.
     pub lateness: Histogram<u64>,
 }
@@ -98,7 +108,14 @@ impl Latencies {
     /// Of the messages meant to leave in this window (µs).
     pub fn new(window: Range<u64>) -> Self {
         let empty = Histogram::new_with_bounds(1, MOST, 3).expect("legal bounds");
-        Self { window, response: empty.clone(), offer: empty.clone(), answer: empty.clone(), lateness: empty }
+        Self {
+            window,
+            response: empty.clone(),
+            offer: empty.clone(),
+            answer: empty.clone(),
+            round: empty.clone(),
+            lateness: empty,
+        }
     }
 
     pub(crate) fn record(&mut self, which: fn(&mut Self) -> &mut Histogram<u64>, meant: u64, now: u64) {
@@ -107,21 +124,21 @@ impl Latencies {
         }
     }
 
-    /// The slowest of the three in ms at a quantile.
-    pub fn worst_ms(&self, quantile: f64) -> f64 {
-        let all = [&self.response, &self.offer, &self.answer];
-        all.into_iter().map(|times| times.value_at_quantile(quantile)).max().unwrap_or(0) as f64 / 1000.0
-    }
-
     /// Milliseconds at the quantiles people ask for.
     pub fn to_json(&self) -> Value {
         json!({
             "announce_to_response": quantiles(&self.response),
             "announce_to_offer": quantiles(&self.offer),
             "answer_to_answer": quantiles(&self.answer),
+            "announce_to_answer": quantiles(&self.round),
             "generator_lateness": quantiles(&self.lateness),
         })
     }
+}
+
+/// How many took at most so many µs.
+pub fn within(times: &Histogram<u64>, most: u64) -> u64 {
+    times.count_between(0, most)
 }
 
 fn quantiles(times: &Histogram<u64>) -> Value {
@@ -129,14 +146,39 @@ fn quantiles(times: &Histogram<u64>) -> Value {
     json!({ "count": times.len(), "p50_ms": at(0.5), "p99_ms": at(0.99), "p999_ms": at(0.999), "max_ms": times.max() as f64 / 1000.0 })
 }
 
-/// The slope of a straight line through points, by least squares; 0 for fewer than two.
-pub fn slope(points: &[(f64, f64)]) -> f64 {
-    let count = points.len() as f64;
-    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
-    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
-    let spread: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
-    let together: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
-    if spread > 0.0 { together / spread } else { 0.0 }
+/// The middle of some numbers; 0 of none.
+pub fn median(numbers: &[f64]) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let middle = |index: usize| sorted.get(index).copied().unwrap_or(0.0);
+    (middle(sorted.len().saturating_sub(1) / 2) + middle(sorted.len() / 2)) / 2.0
+}
+
+/// How steep a straight line through points is, by least squares.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Line {
+    /// 0 for fewer than two points.
+    pub slope: f64,
+    /// The slope's standard error; 0 for fewer than three points.
+    pub error: f64,
+}
+
+impl Line {
+    /// Fits it.
+    pub fn through(points: &[(f64, f64)]) -> Self {
+        let count = points.len() as f64;
+        let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+        let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+        let spread: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
+        let together: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+        if points.len() < 2 || spread == 0.0 {
+            return Self::default();
+        }
+        let slope = together / spread;
+        let left: f64 = points.iter().map(|point| (point.1 - y - slope * (point.0 - x)).powi(2)).sum();
+        let error = if points.len() > 2 { (left / (count - 2.0) / spread).sqrt() } else { 0.0 };
+        Self { slope, error }
+    }
 }
 
 #[cfg(test)]
@@ -150,13 +192,25 @@ mod tests {
             latencies.record(|all| &mut all.offer, meant, now);
         }
         assert_eq!(latencies.offer.len(), 2);
-        assert!((latencies.worst_ms(1.0) - 10.0).abs() < 0.1);
+        assert_eq!(within(&latencies.offer, 5000), 1);
+        assert_eq!(within(&latencies.offer, 20_000), 2);
     }
 
     #[test]
-    fn a_line_has_its_slope() {
-        assert_eq!(slope(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)]), 2.0);
-        assert_eq!(slope(&[(1.0, 1.0)]), 0.0);
-        assert_eq!(slope(&[]), 0.0);
+    fn a_line_has_its_slope_and_how_sure_that_is() {
+        assert_eq!(Line::through(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)]), Line { slope: 2.0, error: 0.0 });
+        // By hand: slope 0.5 leaves -0.5, 1, -0.5 of three points, so √(1.5 / 1 / 2).
+        let rough = Line::through(&[(0.0, 0.0), (1.0, 2.0), (2.0, 1.0)]);
+        assert!((rough.slope - 0.5).abs() < 1e-9 && (rough.error - 0.75_f64.sqrt()).abs() < 1e-9, "{rough:?}");
+        for few in [&[][..], &[(1.0, 1.0)], &[(1.0, 1.0), (1.0, 2.0)]] {
+            assert_eq!(Line::through(few), Line::default());
+        }
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), 2.5);
+        assert_eq!(median(&[]), 0.0);
     }
 }

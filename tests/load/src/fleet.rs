@@ -22,6 +22,8 @@ use crate::target::Target;
 
 /// A connection whose output has piled up so high is not given announces: it is stuck.
 const BACKLOG_MAX: usize = 512 << 10;
+/// A close frame's code (RFC 6455 §7.4.1).
+const NORMAL: u16 = 1000;
 /// Announces sent in a row before the sockets are looked at again.
 const BURST: usize = 32;
 
@@ -54,6 +56,8 @@ pub enum Event {
 struct Peer {
     identity: Identity,
     from: Ipv4Addr,
+    /// Others in its swarm that it has something to trade with, while everybody is there: two seeders have nothing.
+    partners: u32,
     link: Option<Link>,
     has_announced: bool,
     /// When the announces were meant to leave that have no response yet.
@@ -90,7 +94,8 @@ impl Fleet {
     /// The system has no epoll instance left.
     pub fn new(target: Target, crowd: &Crowd) -> io::Result<Self> {
         let chosen = arrivals::zipf(crowd.peers, crowd.swarms, crowd.seed);
-        let peers = (0..).zip(chosen).map(|(number, swarm)| Peer::new(number, swarm, crowd)).collect();
+        let mut peers: Vec<_> = (0..).zip(&chosen).map(|(number, swarm)| Peer::new(number, *swarm, crowd)).collect();
+        introduce(&mut peers, &chosen, crowd.swarms);
         Ok(Self {
             target,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
@@ -157,7 +162,22 @@ impl Fleet {
         });
         match link {
             Ok(link) => place.link = Some(link),
-            Err(_) => self.events.push(Event::Ended(peer, End::Broken)),
+            Err(error) => self.ended(peer, End::of(&error)),
+        }
+    }
+
+    /// Says goodbye for a peer, as a page that is left does: `stopped`, then a close frame. The other side ends it.
+    pub fn leave(&mut self, peer: u32) {
+        let place = &mut self.peers[peer as usize];
+        let Some(link) = place.link.as_mut().filter(|link| link.is_open()) else { return self.close(peer) };
+        self.text.clear();
+        let tag = OfferTag { moment: 0, peer, number: 0 };
+        self.writer.announce(&mut self.text, &place.identity, message::Event::Stopped, tag, 0);
+        self.frames.clear();
+        frame::write(&mut self.frames, frame::TEXT, &self.text, self.writer.mask());
+        frame::write(&mut self.frames, frame::CLOSE, &NORMAL.to_be_bytes(), self.writer.mask());
+        if link.send(&self.frames).is_err() {
+            self.ended(peer, End::Broken);
         }
     }
 
@@ -169,10 +189,12 @@ impl Fleet {
         peer.has_announced = false;
     }
 
-    /// Makes somebody else of a peer that is not connected, with a client name of its own.
+    /// Makes somebody else of a peer that is not connected, with a client name of its own: one that begins as no client's
+    /// does, so that it is new to every list of clients.
     pub fn rename(&mut self, peer: u32, chance: &mut Chance) {
         let id = &mut self.peers[peer as usize].identity.peer_id;
-        for place in &mut id[1..8] {
+        id[1] = b'.';
+        for place in &mut id[2..8] {
             *place = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-."[chance.within(0..64) as usize];
         }
         hexadecimal(&mut id[8..], chance.next());
@@ -189,6 +211,7 @@ impl Fleet {
         };
         let event = if place.has_announced { message::Event::Update } else { message::Event::Started };
         place.has_announced = true;
+        self.traffic.offers_owed += u64::from(place.partners.min(offers.into()));
         place.unanswered.push_back(meant);
         self.text.clear();
         self.writer.announce(
@@ -205,6 +228,11 @@ impl Fleet {
         if link.send(&self.frames).is_err() {
             self.ended(peer, End::Broken);
         }
+    }
+
+    /// Of so many offers of a peer, how many have somebody to go to.
+    pub fn owed(&self, peer: u32, offers: u8) -> u64 {
+        self.peers[peer as usize].partners.min(offers.into()).into()
     }
 
     /// Bytes that a peer's socket has not taken yet.
@@ -266,7 +294,7 @@ impl Fleet {
         let place = &mut self.peers[peer as usize];
         let Some(link) = &mut place.link else { return Ok(()) };
         if flags.contains(On::OUT) || link.backlog() > 0 {
-            link.flush().map_err(|_| End::Broken)?;
+            link.flush().map_err(|error| End::of(&error))?;
         }
         if !flags.intersects(On::IN | On::HUP | On::RDHUP | On::ERR) {
             return Ok(());
@@ -306,10 +334,12 @@ impl Fleet {
                 }
                 Incoming::Offer { offer_id, from } => self.offered(peer, now, offer_id, from),
                 Incoming::Answer { offer_id, moment } => {
-                    let is_ours = OfferTag::of(&offer_id).is_some_and(|tag| tag.peer == peer);
-                    self.traffic.misdelivered += u64::from(!is_ours);
                     self.traffic.answers_relayed += 1;
                     self.latencies.record(|all| &mut all.answer, moment, now);
+                    match OfferTag::of(&offer_id).filter(|tag| tag.peer == peer) {
+                        Some(tag) => self.latencies.record(|all| &mut all.round, tag.moment, now),
+                        None => self.traffic.misdelivered += 1,
+                    }
                 }
                 Incoming::Other => self.traffic.unknown += 1,
             }
@@ -339,6 +369,7 @@ impl Fleet {
 
     fn ended(&mut self, peer: u32, end: End) {
         self.close(peer);
+        self.traffic.closed += 1;
         self.events.push(Event::Ended(peer, end));
     }
 }
@@ -357,9 +388,28 @@ impl Peer {
             identity: Identity { info_hash, peer_id, left },
             // From 127.1.0.1 up, ending in 1 to 250.
             from: Ipv4Addr::from(0x7f01_0000 + address / 250 * 256 + address % 250 + 1),
+            partners: 0,
             link: None,
             has_announced: false,
             unanswered: VecDeque::new(),
         }
+    }
+
+    fn is_seeder(&self) -> bool {
+        self.identity.left == 0
+    }
+}
+
+/// Tells every peer how many partners it has: a seeder the leechers of its swarm, a leecher everybody else.
+fn introduce(peers: &mut [Peer], chosen: &[u32], swarms: u32) {
+    let mut leechers = vec![0; swarms as usize];
+    let mut all = leechers.clone();
+    for (peer, swarm) in peers.iter().zip(chosen) {
+        all[*swarm as usize] += 1;
+        leechers[*swarm as usize] += u32::from(!peer.is_seeder());
+    }
+    for (peer, swarm) in peers.iter_mut().zip(chosen) {
+        let swarm = *swarm as usize;
+        peer.partners = if peer.is_seeder() { leechers[swarm] } else { all[swarm] - 1 };
     }
 }

@@ -38,8 +38,16 @@ pub enum End {
         /// When to come back: a reason like `retry in 7 s`.
         retry_after: Option<Duration>,
     },
+    /// Nobody listens.
+    Absent,
     /// The connection broke, or never came about.
     Broken,
+}
+
+impl End {
+    pub(crate) fn of(error: &io::Error) -> Self {
+        if error.kind() == ErrorKind::ConnectionRefused { Self::Absent } else { Self::Broken }
+    }
 }
 
 /// What reading came to.
@@ -140,7 +148,7 @@ impl Link {
                 Ok(0) => return Err(End::Broken),
                 Ok(count) => count,
                 Err(error) if is_waiting(&error) => return Ok(status),
-                Err(_) => return Err(End::Broken),
+                Err(error) => return Err(End::of(&error)),
             };
             if self.take(&through[..count], &mut each)? {
                 status = Status::Opened;

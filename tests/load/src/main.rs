@@ -1,6 +1,6 @@
 //! `swarmreel-load SCENARIO --server URL --pid PID`: one scenario against one server; a JSON object on standard output.
 //!
-//! Invariant: exit code 0 means that the scenario ran to its end, whatever its figures say.
+//! Exit codes: 0 after a scenario, 1 if it could not be run to its end, 3 if it was and its own bar is not met.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool")]
 
@@ -50,7 +50,8 @@ enum Command {
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(3),
         Err(error) => {
             eprintln!("swarmreel-load: {error:#}");
             ExitCode::FAILURE
@@ -58,8 +59,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whether the report has no bar, or meets it.
 #[cfg(target_os = "linux")]
-fn run(arguments: &Arguments) -> Result<()> {
+fn run(arguments: &Arguments) -> Result<bool> {
     process::raise_open_files();
     if let Some(cpu) = arguments.cpu {
         process::pin(cpu)?;
@@ -72,8 +74,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         Command::Hold(scenario) => scenario.run()?,
         Command::Storm(scenario) => scenario.run()?,
         Command::Soak(scenario) => scenario.run()?,
-        Command::Certificate { folder } => return target::write_certificate(folder),
+        Command::Certificate { folder } => return target::write_certificate(folder).map(|()| true),
     };
     println!("{report:#}");
-    Ok(())
+    Ok(report["met"] != false)
 }

@@ -56,6 +56,7 @@ pub(crate) fn hexadecimal(place: &mut [u8], mut number: u64) {
 pub(crate) enum Event {
     Started,
     Update,
+    Stopped,
 }
 
 /// Writes a client's messages.
@@ -81,9 +82,11 @@ impl Writer {
         out.extend(offers.to_string().bytes());
         out.extend(b",\"uploaded\":0,\"downloaded\":0,\"left\":");
         out.extend(who.left.to_string().bytes());
-        if event == Event::Started {
-            out.extend(b",\"event\":\"started\"");
-        }
+        out.extend(match event {
+            Event::Started => &b",\"event\":\"started\""[..],
+            Event::Update => b"",
+            Event::Stopped => b",\"event\":\"stopped\"",
+        });
         write_ids(out, who);
         out.extend(b",\"offers\":[");
         for number in 0..offers {

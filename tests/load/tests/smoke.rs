@@ -3,19 +3,33 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
+use clap::Parser;
 use serde_json::Value;
 use swarmreel_load::arrivals;
-use swarmreel_load::fleet::{Crowd, Event, Fleet};
+use swarmreel_load::fleet::{Crowd, End, Event, Fleet};
+use swarmreel_load::scenario::Soak;
 use swarmreel_load::target::Target;
+use swarmreel_signaling::TrackerLimits;
 use swarmreel_signaling::server::{Options, serve};
 use tokio::sync::oneshot;
 
 const PEERS: u32 = 60;
 const SECOND: u64 = 1_000_000;
 
+#[derive(Parser)]
+struct Scenario {
+    #[command(flatten)]
+    soak: Soak,
+}
+
 /// The server on a free port; it stops when the sender is dropped.
 fn start() -> (SocketAddr, oneshot::Sender<()>) {
+    start_with(Options::default())
+}
+
+fn start_with(options: Options) -> (SocketAddr, oneshot::Sender<()>) {
     let (stop, stopped) = oneshot::channel::<()>();
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -23,7 +37,7 @@ fn start() -> (SocketAddr, oneshot::Sender<()>) {
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
-            serve(listener, Options::default(), async { drop(stopped.await) }).await.unwrap();
+            serve(listener, options, async { drop(stopped.await) }).await.unwrap();
         });
     });
     (told.recv().unwrap(), stop)
@@ -73,7 +87,8 @@ fn everything_announced_is_answered_and_counted() {
         let traffic = fleet.traffic;
         assert_eq!((traffic.announces, traffic.offers), (announces, announces * 5));
         assert_eq!((traffic.withheld, traffic.failures, traffic.misdelivered, traffic.unknown), (0, 0, 0, 0));
-        assert!(traffic.offers_relayed > announces, "{traffic:?}");
+        assert!((announces..=traffic.offers_owed).contains(&traffic.offers_relayed), "{traffic:?}");
+        assert!((announces..=announces * 5).contains(&traffic.offers_owed), "{traffic:?}");
         assert_eq!(traffic.answers, traffic.offers_relayed);
         let stats = stats(server);
         assert_eq!((&stats["peersAll"], &stats["torrents"]), (&PEERS.into(), &4.into()), "{stats}");
@@ -92,9 +107,46 @@ fn who_can_not_connect_is_told() {
     until(&mut fleet, |fleet| fleet.open() == 0);
     let ended = fleet.events().iter().filter(|event| matches!(event, Event::Ended(..))).count();
     assert_eq!(ended, PEERS as usize);
-    // The listener closes before the connections do, so nobody is there any more.
     fleet.connect(0);
     until(&mut fleet, |fleet| !fleet.is_connected(0));
     fleet.announce(0, fleet.now(), 5);
     assert_eq!(fleet.traffic.withheld, 1);
+    assert_eq!(fleet.traffic.closed, u64::from(PEERS) + 1);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_from_one_that_refuses() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let target = Target::new(&format!("ws://{nobody}/"), None).unwrap();
+    let mut fleet = Fleet::new(target, &crowd(1 << 10)).unwrap();
+    fleet.connect(0);
+    until(&mut fleet, |fleet| !fleet.is_connected(0));
+    assert_eq!(fleet.events(), [Event::Ended(0, End::Absent)]);
+}
+
+#[test]
+fn who_leaves_is_forgotten_at_once() {
+    let (server, _stop) = start();
+    let mut fleet = connected(server, 1 << 10);
+    (0..PEERS).for_each(|peer| fleet.announce(peer, 0, 0));
+    until(&mut fleet, |fleet| fleet.traffic.responses == u64::from(PEERS));
+    fleet.leave(0);
+    until(&mut fleet, |fleet| !fleet.is_connected(0));
+    assert!(matches!(fleet.events()[..], [Event::Ended(0, End::Closed { code: 1000, .. })]));
+    assert_eq!(stats(server)["peersAll"], PEERS - 1);
+}
+
+#[test]
+fn a_soak_keeps_everybody_alive_while_they_come_and_go() {
+    let tracker = TrackerLimits { silence: Duration::from_secs(8), ..Default::default() };
+    let metrics_from = vec!["127.0.0.0/8".parse().unwrap()];
+    let (server, _stop) = start_with(Options { tracker, metrics_from, ..Options::default() });
+    let (url, pid) = (format!("ws://{server}/announce"), std::process::id().to_string());
+    let flags = ["--server", &url, "--pid", &pid, "--connections=40", "--churn=10", "--interval=2", "--seconds=15"];
+    let soak = Scenario::parse_from(["soak"].into_iter().chain(flags)).soak;
+    let report = soak.run().unwrap();
+    assert_eq!(report["connections_lost"], 0, "{report:#}");
+    assert!(report["left_cleanly"].as_u64() > Some(20) && report["left_abruptly"].as_u64() > Some(20), "{report:#}");
+    assert_eq!((&report["metrics_looked_at"], &report["metrics_failed"]), (&3.into(), &0.into()), "{report:#}");
+    assert_eq!(report["met"], false, "a quarter of a minute shows nothing");
 }

@@ -90,7 +90,7 @@ pub(crate) fn file(name: &str) -> String {
 }
 
 fn swarmreel(port: u16, tls: bool) -> Result<Vec<String>> {
-    let mut arguments = vec![format!("--listen=127.0.0.1:{port}")];
+    let mut arguments = vec![format!("--listen=127.0.0.1:{port}"), "--log-level=warn".to_owned()];
     if tls {
         arguments.extend([format!("--tls-cert={}", file("cert.pem")), format!("--tls-key={}", file("key.pem"))]);
     }

@@ -14,7 +14,7 @@ use super::super::ConnId;
 use super::super::delivery::{Delivery, ShardOutput};
 use super::super::pairing::{self, Offerer};
 use super::super::reply::Relay;
-use super::super::request::{Announce, Answer, Leave, Network, Offer, Request, Scrape, shard_of};
+use super::super::request::{Announce, Answer, Leave, Network, Offer, Scrape};
 use super::super::sdp::Sdp;
 use super::Shard;
 
@@ -96,7 +96,9 @@ impl Shard {
     /// An answer from elsewhere, as if from a connection here; false if it answers no offer that is open.
     pub(crate) fn answer_elsewhere(&mut self, now: Moment, answer: &Answer<'_>) -> bool {
         let &Answer { conn, info_hash, peer_id, to_peer_id, offer_id, .. } = answer;
-        let Some(offerer) = self.use_up(now, &info_hash, &to_peer_id, offer_id, conn) else { return false };
+        let swarm = self.swarms.get_mut(&info_hash);
+        let offerer = swarm.and_then(|swarm| swarm.use_up(now, &to_peer_id, offer_id, conn));
+        let Some(offerer) = offerer else { return false };
         let text = Relay::of(&info_hash, &peer_id).answer(&offer_id, &answer.sdp);
         self.deliver(Delivery::Text { conn: offerer, text, droppable: false });
         true
@@ -115,6 +117,14 @@ impl Shard {
         let offerer = Offerer { conn: None, network, complete };
         let partners = pairing::pair(swarm, offerer, count, now, draws).partners;
         partners.into_iter().map(|slot| swarm.receives(slot, now, network)).collect()
+    }
+
+    /// A peer of ours answered one of those.
+    pub(crate) fn answered_elsewhere(&mut self, info_hash: &InfoHash, peer_id: &PeerId) {
+        let Some(swarm) = self.swarms.get_mut(info_hash) else { return };
+        if let Some(slot) = swarm.find(peer_id) {
+            swarm.peer_mut(slot).received.answered();
+        }
     }
 
     /// Gives an offer from elsewhere to a peer of ours.
@@ -152,8 +162,8 @@ impl Shard {
 
     /// The torrents of a scrape that are this shard's and have no counts yet.
     pub(crate) fn unanswered(&self, scrape: &Scrape) -> Vec<InfoHash> {
-        let here = Request::Scrape(scrape.clone()).shard(self.count);
+        let here = scrape.shard(&self.spread);
         let open = scrape.tallies.iter().filter(|(_, tally)| tally.is_none()).map(|(hash, _)| *hash);
-        open.filter(|hash| shard_of(hash, self.count) == here).collect()
+        open.filter(|hash| self.spread.shard_of(hash) == here).collect()
     }
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use swarmreel::ids::{InfoHash, OfferId, PeerId};
 use swarmreel::time::Moment;
 use swarmreel::tracker::message::ServerMessage;
-use swarmreel_signaling::{ConnId, Delivery, Leave, Refusal, Request, TrackerLimits, shard_of};
+use swarmreel_signaling::{ConnId, Delivery, Leave, Refusal, Request, TrackerLimits};
 
-use super::{SHARDS, Seen};
+use super::{Seen, spread};
 
 /// A peer of a torrent.
 type Name = (InfoHash, PeerId);
@@ -89,7 +89,7 @@ impl Model {
                 self.turn = Some(((answer.info_hash, answer.peer_id), answer.conn));
                 self.answering = Some((answer.conn, answer.info_hash, answer.to_peer_id, answer.offer_id));
             }
-            Request::Scrape(_) => self.scraped = Some(request.shard(SHARDS)),
+            Request::Scrape(_) => self.scraped = Some(request.shard(&spread())),
         }
     }
 
@@ -183,7 +183,7 @@ impl Model {
             }
             ServerMessage::Scrape(tallies) => {
                 // What the other shard said of its torrents may be old.
-                for (hash, tally) in tallies.iter().filter(|(hash, _)| Some(shard_of(hash, SHARDS)) == self.scraped) {
+                for (hash, tally) in tallies.iter().filter(|(hash, _)| Some(spread().shard_of(hash)) == self.scraped) {
                     assert_eq!((tally.complete, tally.incomplete), self.count(*hash), "counts are true");
                 }
                 None

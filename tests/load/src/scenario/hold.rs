@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Common, SECOND, losses, megabytes, open};
+use super::{Common, SECOND, megabytes, open};
 use crate::arrivals;
 use crate::figures::Latencies;
 use crate::process::Process;
@@ -45,7 +45,8 @@ impl Hold {
         fleet.latencies = Latencies::new(start..u64::MAX);
         let (cpu, own, traffic) = (server.cpu()?, Process::own().cpu()?, fleet.traffic);
         fleet.keep(start, &schedule, self.offers)?;
-        fleet.rest(start + self.seconds * SECOND)?;
+        // The last response is under way.
+        fleet.rest(start + (self.seconds + 1) * SECOND)?;
         let seconds = (fleet.now() - start) as f64 / SECOND as f64;
         let percent = |used: std::time::Duration| (used.as_secs_f64() * 1000.0 / seconds).round() / 10.0;
         let busy = server.resident()?;
@@ -53,7 +54,10 @@ impl Hold {
         Ok(json!({
             "connections": self.connections,
             "connections_at_end": fleet.open(),
-            "connections_lost": losses(&mut fleet),
+            "connections_lost": fleet.traffic.closed,
+            "failures": fleet.traffic.failures,
+            "announces_due": schedule.len(),
+            "announces_answered": fleet.latencies.response.len(),
             "seconds": seconds,
             "rss_mb": megabytes(busy),
             "idle_bytes_per_connection": each(idle),

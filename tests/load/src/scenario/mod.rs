@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::arrivals;
 use crate::fleet::{Crowd, End, Event, Fleet};
 use crate::process::Process;
 use crate::target::Target;
@@ -29,6 +30,8 @@ pub use soak::Soak;
 pub use storm::Storm;
 
 const SECOND: u64 = 1_000_000;
+/// Announces without offers: little to do for any server.
+const JOINS_PER_SECOND: u64 = 1500;
 
 /// What all scenarios ask for.
 #[derive(Clone, Debug, clap::Args)]
@@ -107,7 +110,7 @@ fn open(fleet: &mut Fleet, peers: std::ops::Range<u32>, rate: u32) -> Result<()>
             if let Event::Ended(peer, end) = event {
                 let wait = match end {
                     End::Refused { retry_after, .. } | End::Closed { retry_after, .. } => retry_after,
-                    End::Broken => None,
+                    End::Absent | End::Broken => None,
                 };
                 let wait = wait.unwrap_or(Duration::from_millis(500)).as_micros() as u64;
                 waiting.push_back((now + wait, peer));
@@ -117,9 +120,13 @@ fn open(fleet: &mut Fleet, peers: std::ops::Range<u32>, rate: u32) -> Result<()>
     Ok(())
 }
 
-/// How many connections ended since the last call.
-fn losses(fleet: &mut Fleet) -> usize {
-    fleet.events().iter().filter(|event| matches!(event, Event::Ended(..))).count()
+/// Has every peer announce once, without offers, so that the swarms are whole.
+fn join(fleet: &mut Fleet) -> Result<()> {
+    let duration = u64::from(fleet.len()) * SECOND / JOINS_PER_SECOND;
+    let schedule = arrivals::even(JOINS_PER_SECOND as f64, duration, fleet.len(), 0);
+    fleet.keep(fleet.now(), &schedule, 0)?;
+    fleet.rest(fleet.now() + SECOND / 5)?;
+    Ok(())
 }
 
 fn megabytes(bytes: u64) -> f64 {
