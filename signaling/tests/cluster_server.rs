@@ -1,5 +1,6 @@
 //! Three servers and a real Redis under a crowd, and what happens to them. Tests are named after rows of the threat
-//! model. `SWARMREEL_CLUSTER_CLIENTS` and `SWARMREEL_CLUSTER_OUTAGE` (seconds) make them longer or larger.
+//! model. F12 has the 3,000 clients of its row; F13's outage is 10 s where the row says 60, which
+//! `SWARMREEL_CLUSTER_OUTAGE=60` makes it; F13, F14 and C2 have 600 clients, or `SWARMREEL_CLUSTER_CLIENTS`.
 #![cfg(target_os = "linux")]
 #![expect(clippy::print_stderr, reason = "figures are for whoever asks to see them")]
 
@@ -17,6 +18,9 @@ use tokio::time::sleep;
 
 /// A machine runs one crowd at a time.
 static TURN: Mutex<()> = Mutex::const_new(());
+
+/// For how long latencies are looked at: four announces of each client.
+const LOOK: Duration = Duration::from_secs(24);
 
 const OWN: InfoHash = InfoHash([0xfe; 20]);
 
@@ -49,18 +53,35 @@ async fn f12_c6_a_node_is_killed_under_a_crowd() {
     let crowd = Crowd::gather(&nodes, clients(3000));
     settled(&[&nodes[0], &nodes[1], &nodes[2]], &crowd, "at first").await;
     crowd.latency_p99();
-    sleep(Duration::from_secs(10)).await;
+    sleep(LOOK).await;
     let quiet = crowd.latency_p99();
 
     nodes[1].kill();
+    let killed_at = Instant::now();
     let took = settled(&[&nodes[0], &nodes[2]], &crowd, "by the other nodes").await;
     assert!(took < Duration::from_secs(30), "clients are back and ghosts are gone: {took:?}");
+    sleep(LOOK.saturating_sub(killed_at.elapsed())).await;
     let busy = crowd.latency_p99();
     eprintln!("p99 from announce to response at the other nodes: {quiet:?} before, {busy:?} meanwhile");
-    // Twice, and what a busy machine may add.
-    assert!(busy < quiet * 2 + Duration::from_secs(1), "{busy:?} instead of {quiet:?}");
+    // Twice, says the row; half a second more for a thousand clients that come back on the same two cores.
+    assert!(busy < quiet * 2 + Duration::from_millis(500), "{busy:?} instead of {quiet:?}");
+
+    // What is sent to nobody is lost at once: after a lease, and a table's age, nothing is.
+    sleep(Duration::from_secs(20).saturating_sub(killed_at.elapsed())).await;
+    let to_ghosts = async || {
+        let lost = "swarmreel_cluster_offers_dropped_total{cause=\"lost\"}";
+        nodes[0].metric(lost).await + nodes[2].metric(lost).await
+    };
+    let before = to_ghosts().await;
     crowd.forget_answers();
     eventually("everybody meets somebody", async || crowd.unanswered() == 0).await;
+    sleep(Duration::from_secs(6)).await;
+    assert_eq!(to_ghosts().await, before, "no offer goes to a ghost that is older than a lease");
+    for node in [&nodes[0], &nodes[2]] {
+        for name in ["cluster_offers_total{direction=\"out\"}", "cluster_answers_total{direction=\"in\"}"] {
+            assert!(node.metric(&format!("swarmreel_{name}")).await > 0.0, "what crosses is seen: {name}");
+        }
+    }
 
     nodes[1].restart();
     let mut guest = Guest::join(&nodes[1], 1, fleet::swarm(7)).await;
@@ -90,6 +111,10 @@ async fn f13_c5_redis_is_gone_for_a_while() {
         eventually("it says so", async || node.get("/health").await.contains("degraded")).await;
     }
     let outage = Duration::from_secs(size("SWARMREEL_CLUSTER_OUTAGE", 10) as u64);
+    crowd.latency_p99();
+    crowd.forget_answers();
+    let all_met = eventually("everybody meets somebody of their node", async || crowd.unanswered() == 0).await;
+    eprintln!("without Redis: all met somebody within {:.1} s, p99 {:?}", all_met.as_secs_f64(), crowd.latency_p99());
     let _local = Guest::join(&nodes[0], 1, OWN).await.answering();
     let mut guest = Guest::join(&nodes[0], 2, OWN).await;
     eventually("two peers of one node meet", async || {
@@ -147,12 +172,16 @@ async fn f14_all_nodes_are_restarted_in_turn() {
     let mut nodes = start(&redis);
     let crowd = Crowd::gather(&nodes, clients(600));
     settled(&[&nodes[0], &nodes[1], &nodes[2]], &crowd, "at first").await;
+    let before = crowd.announces();
     for index in 0..3 {
         nodes[index].signal(Signal::TERM);
         assert!(nodes[index].wait(), "a clean end");
         nodes[index].restart();
         settled(&[&nodes[0], &nodes[1], &nodes[2]], &crowd, "after a restart").await;
     }
+    let announces = crowd.announces();
+    eprintln!("announces before {before:?}, after {announces:?}");
+    assert_eq!(announces.failed_twice, before.failed_twice, "no announce is lost beyond one retry");
     crowd.forget_answers();
     let took = eventually("everybody meets somebody", async || crowd.unanswered() == 0).await;
     assert!(took < Duration::from_secs(30), "{took:?}");

@@ -12,7 +12,7 @@ use swarmreel_signaling::TrackerLimits;
 use swarmreel_signaling::server::{Ice, Options, ServerLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use common::{
@@ -81,6 +81,28 @@ async fn peers_of_all_workers_meet() {
     server.wait_for_peers(7).await;
     let reply = clients[1].announce(leecher(1)).await;
     assert!(matches!(reply, ServerMessage::Response { incomplete: 7, .. }), "{reply:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s11_a_household_has_one_bucket_at_all_workers_together() {
+    let tracker =
+        TrackerLimits { household_announces_per_second: 1, household_burst_seconds: 20, ..Default::default() };
+    let server = Server::start(Options { tracker, workers: 4, ..Options::default() }).await;
+    let began = Instant::now();
+    let mut served = 0;
+    for name in 0..8 {
+        let mut client = server.join().await; // each worker has two
+        for _ in 0..10 {
+            match client.announce(leecher(name)).await {
+                ServerMessage::Response { .. } => served += 1,
+                ServerMessage::Failure { reason, .. } => assert_eq!(reason, "too many messages"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let most = 20 + began.elapsed().as_secs() + 1;
+    assert!((20..=most).contains(&served), "{served} of 80, {most} at most");
     server.stop().await;
 }
 

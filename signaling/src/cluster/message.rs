@@ -150,7 +150,7 @@ impl Envelope {
 
 impl Message {
     /// How many offers are in it.
-    pub(super) fn offers(&self) -> usize {
+    pub fn offers(&self) -> usize {
         if let Self::Offers(Offers { offers, .. }) = self { offers.len() } else { 0 }
     }
 

@@ -58,7 +58,7 @@ pub enum Output {
 
 impl Output {
     /// What another node is to be told.
-    pub(super) fn message(&self) -> Option<&Message> {
+    pub fn message(&self) -> Option<&Message> {
         if let Self::Publish { envelope, .. } = self { Some(&envelope.message) } else { None }
     }
 }

@@ -219,8 +219,9 @@ impl ClusterShard {
                 if is_bound && !self.is_stale(now, info_hash) {
                     return None;
                 }
+                // Who is bound claims too when there is an exchange anyway: a claim may be lost like everything else.
                 let listing = self.listing(now, *info_hash);
-                if !is_bound {
+                if !listing.is_pending(peer_id) {
                     listing.claim(*peer_id, None);
                 }
                 self.schedule(*info_hash, now);
@@ -364,6 +365,7 @@ impl ClusterShard {
             self.probes.wait(announce, holder, until, self.limits.probes);
         }
         self.publish(holder, info_hash, Message::Claim(peer_id));
+        self.tell(now, info_hash);
     }
 
     /// Serves what waited only for what is known now, which includes who of the nodes concerned lives.

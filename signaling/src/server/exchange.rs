@@ -453,21 +453,6 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_is_being_served_is_not_woken_for_its_own_reply() {
-        let (mut exchange, conn) = exchange();
-        let bell = Arc::new(Bell::default());
-        let waker = Waker::from(bell.clone());
-        let number = (0..).find(|number| exchange.shared.spread.shard_of(&torrent(*number)) == 0).unwrap();
-        exchange.client(conn).sleep(&waker);
-        announce(&mut exchange, conn, number);
-        assert_eq!(bell.0.load(Ordering::Relaxed), 1, "who sleeps is woken");
-        exchange.client(conn).sleep(&waker);
-        exchange.client(conn).rouse();
-        announce(&mut exchange, conn, number);
-        assert_eq!(bell.0.load(Ordering::Relaxed), 1, "who is awake is not");
-    }
-
-    #[test]
     fn probes_count_as_pings() {
         let (mut exchange, conn) = exchange();
         (0..3).for_each(|_| exchange.obey(Moment(0), Output::Probe { conn }));

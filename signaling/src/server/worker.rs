@@ -287,3 +287,58 @@ async fn drain(worker: &Worker) {
         sleep(DRAIN_STEP).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::{Context, Poll, Wake, Waker};
+
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::super::admission::Admission;
+    use super::super::socket::Socket;
+    use super::*;
+    use crate::Spread;
+    use crate::server::Options;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// The only one.
+    fn worker() -> Rc<Worker> {
+        let shared = Shared::new(Options::default(), vec![mailbox().0], Spread::new(1, [1; 32]), None);
+        let shared = Arc::new(shared);
+        let exchange = RefCell::new(Exchange::new(0, shared.clone()));
+        let buffer = RefCell::new(vec![0; BUFFER_BYTES].into());
+        let stopped = Stopped(watch::channel(Stop::Never).1);
+        Rc::new(Worker { shared, index: 0, exchange, buffer, live: Cell::new(0), stopped })
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_not_polled_again_for_the_reply_that_it_has_just_sent() {
+        let worker = worker();
+        let (mut client, stream) = duplex(BUFFER_BYTES);
+        let permit = Permit::of(&Arc::new(Admission::new(1, 1, 1)), None).expect("the first");
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let mut socket = pin!(Socket::new(Present::new(&worker), stream, Vec::new(), address, permit));
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(bell.clone());
+        let mut context = Context::from_waker(&waker);
+        assert_eq!(socket.as_mut().poll(&mut context), Poll::Pending);
+
+        let text = br#"{"action":"scrape","info_hash":"aaaaaaaaaaaaaaaaaaaa"}"#;
+        let frame = [&[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0], &text[..]].concat();
+        client.write_all(&frame).await.unwrap();
+        assert_eq!(bell.0.load(Relaxed), 1, "for what came");
+        assert_eq!(socket.as_mut().poll(&mut context), Poll::Pending);
+        assert_eq!(worker.exchange().counters().get(Count::FramesOut), 1, "it was answered");
+        assert_eq!(bell.0.load(Relaxed), 1, "and that was all");
+    }
+}

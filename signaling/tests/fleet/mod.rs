@@ -80,6 +80,13 @@ impl Node {
         page
     }
 
+    /// One of its metrics.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let page = self.get("/metrics").await;
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{name} is in {page}")).parse().unwrap()
+    }
+
     /// All peers of all swarms of the crowd, as this node counts them.
     pub(crate) async fn count(&self) -> u32 {
         let mut socket = open(self.port).await.unwrap();
@@ -145,6 +152,18 @@ struct Client {
     /// Answers to its offers since the last look.
     answers: u32,
     connections: u32,
+    announces: Announces,
+    /// The last announce failed.
+    is_retry: bool,
+}
+
+/// What became of announces. One fails if the connection ends before it is answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Announces {
+    pub(crate) sent: u32,
+    pub(crate) failed: u32,
+    /// Those that failed after one that had failed.
+    pub(crate) failed_twice: u32,
 }
 
 impl Crowd {
@@ -169,6 +188,18 @@ impl Crowd {
     /// Clients of whose offers none was answered since.
     pub(crate) fn unanswered(&self) -> usize {
         self.shared.clients.iter().filter(|client| client.lock().unwrap().answers == 0).count()
+    }
+
+    /// Announces of all clients so far.
+    pub(crate) fn announces(&self) -> Announces {
+        let mut sum = Announces::default();
+        for client in &self.shared.clients {
+            let Announces { sent, failed, failed_twice } = client.lock().unwrap().announces;
+            sum.sent += sent;
+            sum.failed += failed;
+            sum.failed_twice += failed_twice;
+        }
+        sum
     }
 
     /// Connections that were made, of all clients.
@@ -201,7 +232,13 @@ async fn live(shared: Arc<Shared>, index: usize) {
         let mut wait = Duration::from_millis(500);
         if let Ok(mut socket) = open(port).await {
             shared.clients[index].lock().unwrap().connections += 1;
-            wait = converse(&shared, &mut socket, index, node).await.unwrap_or(wait);
+            let mut announced = None;
+            wait = converse(&shared, &mut socket, &mut announced, index, node).await.unwrap_or(wait);
+            if announced.is_some() {
+                let mut client = shared.clients[index].lock().unwrap();
+                client.announces.failed += 1;
+                client.announces.failed_twice += u32::from(std::mem::replace(&mut client.is_retry, true));
+            }
         }
         shared.clients[index].lock().unwrap().node = None;
         sleep(wait.mul_f64(0.5 + fraction(index, node))).await;
@@ -214,16 +251,23 @@ fn fraction(index: usize, node: usize) -> f64 {
     ((index * 7919 + node * 104_729) % 1000) as f64 / 2000.0
 }
 
-/// Until the connection ends. When to come back, if the server said so.
-async fn converse(shared: &Shared, socket: &mut Socket, index: usize, node: usize) -> Option<Duration> {
-    let mut announced: Option<Instant> = None;
+/// Until the connection ends. When to come back, if the server said so. An announce that is not answered stays where it
+/// was noted.
+async fn converse(
+    shared: &Shared,
+    socket: &mut Socket,
+    announced: &mut Option<Instant>,
+    index: usize,
+    node: usize,
+) -> Option<Duration> {
     let mut beat = interval_at(tokio::time::Instant::now(), INTERVAL);
     let mut serial = 0u64;
     loop {
         tokio::select! {
             _ = beat.tick() => {
                 serial += 1;
-                announced = Some(Instant::now());
+                *announced = Some(Instant::now());
+                shared.clients[index].lock().unwrap().announces.sent += 1;
                 socket.send(Message::text(announce(index, node, serial).write())).await.ok()?;
             }
             message = socket.next() => match message?.ok()? {
@@ -231,7 +275,8 @@ async fn converse(shared: &Shared, socket: &mut Socket, index: usize, node: usiz
                     ServerMessage::Response { .. } => {
                         let took = announced.take().map(|at| at.elapsed());
                         shared.latencies.lock().unwrap().extend(took.filter(|_| node == index % 3));
-                        shared.clients[index].lock().unwrap().node = Some(node);
+                        let mut client = shared.clients[index].lock().unwrap();
+                        (client.node, client.is_retry) = (Some(node), false);
                     }
                     ServerMessage::Offer { info_hash, peer_id, offer_id, .. } => {
                         let answer = Answer {

@@ -12,7 +12,7 @@ use crate::heap;
 
 const PEERS: u32 = 8000;
 /// Heap bytes of a peer with five offers that nobody answers, its connection and its part of the swarm, at most.
-const PEER_BYTES: isize = 650;
+const PEER_BYTES: isize = 670;
 /// The same of one that is alone in its swarm.
 const LONE_BYTES: isize = 800;
 /// What is left when all are gone: queues that once were longer.
