@@ -7,7 +7,7 @@ use swarmreel::time::Moment;
 use swarmreel_signaling::cluster::message::{Envelope, Message, Offers};
 use swarmreel_signaling::cluster::registry::{Input, Output};
 use swarmreel_signaling::cluster::{ClusterLimits, ClusterShard, NodeId};
-use swarmreel_signaling::{Announce, Answer, ConnId, Network, Request, Sdp, Shard, TrackerLimits};
+use swarmreel_signaling::{Announce, Answer, ConnId, Network, Request, Sdp, Shard, Spread, TrackerLimits};
 
 const HASH: InfoHash = InfoHash([7; 20]);
 const NODE: NodeId = NodeId(1);
@@ -16,7 +16,7 @@ const OTHER: NodeId = NodeId(2);
 /// A shard whose cluster is up, and whose registry says nothing.
 fn shard(limits: ClusterLimits) -> ClusterShard {
     let tracker = TrackerLimits::default();
-    let shard = Shard::new(tracker.clone(), [0; 32], 1);
+    let shard = Shard::new(tracker.clone(), [0; 32], Spread::new(1, [0; 32]));
     let mut shard = ClusterShard::new(shard, tracker, limits, [0; 32]);
     shard.input(Moment(0), Input::Up { node: NODE, live: [NODE, OTHER].into() });
     shard

@@ -295,7 +295,8 @@ async fn pause<D>(shared: &Shared<D>, wait: Duration, queue: &mut Queue, stoppin
 /// Why Redis did not do what it was asked, in words that name no address, user, torrent or peer: its own code, or what the
 /// system or this link says.
 fn reason(error: &RedisError) -> String {
-    let system = error.source().and_then(<dyn Error>::downcast_ref::<io::Error>);
+    let system = error.source().and_then(<dyn Error>::downcast_ref::<Arc<dyn Error + Send + Sync>>);
+    let system = system.and_then(|system| system.downcast_ref::<io::Error>());
     match (error.code(), system) {
         (Some(code), _) => code.to_owned(),
         (None, Some(system)) => system.kind().to_string(),
