@@ -1,122 +1,22 @@
 //! The link to a real Redis: what it tells, asks and survives. Tests named c4, c7, … are rows of the threat model.
 #![cfg(unix)]
 
+mod link;
 mod redis;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use link::{HASH, Node, claim, eventually, nothing, options, peer};
 use redis::Redis;
 use rustix::process::Signal;
 use swarmreel::ids::{InfoHash, OfferId, PeerId};
 use swarmreel_signaling::cluster::memory::Memory;
 use swarmreel_signaling::cluster::message::{Answer, Envelope, Message};
 use swarmreel_signaling::cluster::redis::{ClusterOptions, Link};
-use swarmreel_signaling::cluster::registry::{Claim, Input, Output, Sync, Synced};
+use swarmreel_signaling::cluster::registry::{Claim, Input, Output, Sync};
 use swarmreel_signaling::cluster::{ClusterLimits, Count, NodeId};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-
-const HASH: InfoHash = InfoHash([7; 20]);
-/// For what must happen, on a machine however busy.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-struct Node {
-    link: Link,
-    inputs: mpsc::UnboundedReceiver<Input>,
-    id: NodeId,
-}
-
-impl Node {
-    /// A link that is up.
-    async fn start(url: &str) -> Self {
-        Self::with(url, ClusterLimits::default()).await
-    }
-
-    async fn with(url: &str, limits: ClusterLimits) -> Self {
-        Self::of(ClusterOptions { limits, ..options(url) }).await
-    }
-
-    async fn of(options: ClusterOptions) -> Self {
-        let (sender, inputs) = mpsc::unbounded_channel();
-        let link = Link::start(options, move |input| sender.send(input).is_ok()).unwrap();
-        let mut node = Self { link, inputs, id: NodeId(0) };
-        node.up().await;
-        node
-    }
-
-    async fn next(&mut self) -> Input {
-        timeout(PATIENCE, self.inputs.recv()).await.expect("something happens").expect("the link lives")
-    }
-
-    /// The first that is wanted; others are passed over.
-    async fn wait<T>(&mut self, wanted: impl Fn(Input) -> Option<T>) -> T {
-        let begin = Instant::now();
-        loop {
-            assert!(begin.elapsed() < PATIENCE, "it never came");
-            if let Some(found) = wanted(self.next().await) {
-                return found;
-            }
-        }
-    }
-
-    /// Waits until the link is up; who lives.
-    async fn up(&mut self) -> Arc<[NodeId]> {
-        let up = |input| if let Input::Up { node, live } = input { Some((node, live)) } else { None };
-        let (node, live) = self.wait(up).await;
-        self.id = node;
-        live
-    }
-
-    async fn down(&mut self) {
-        self.wait(|input| (input == Input::Down).then_some(())).await;
-    }
-
-    async fn table(&mut self) -> Arc<[NodeId]> {
-        self.link.sender().send(Output::Table);
-        self.wait(|input| if let Input::Nodes(live) = input { Some(live) } else { None }).await
-    }
-
-    async fn sync(&mut self, sync: Sync) -> Synced {
-        self.link.sender().send(Output::Sync(sync));
-        self.wait(|input| if let Input::Synced(synced) = input { Some(synced) } else { None }).await
-    }
-
-    async fn received(&mut self) -> Envelope {
-        self.wait(|input| if let Input::Received(envelope) = input { Some(envelope) } else { None }).await
-    }
-
-    fn says(&self, to: NodeId, message: Message) -> Envelope {
-        let envelope = Envelope { sender: self.id, info_hash: HASH, message };
-        self.link.sender().send(Output::Publish { to, envelope: envelope.clone() });
-        envelope
-    }
-}
-
-fn options(url: &str) -> ClusterOptions {
-    let (address, prefix, node_name) = (url.parse().unwrap(), "test".to_owned(), "a node".to_owned());
-    ClusterOptions { address, ca: None, prefix, node_name, limits: ClusterLimits::default() }
-}
-
-fn peer(name: u8) -> PeerId {
-    PeerId([name; 20])
-}
-
-fn claim(peer_id: PeerId, from: Option<NodeId>) -> Claim {
-    Claim { peer_id, from, age: Duration::ZERO }
-}
-
-fn nothing(info_hash: InfoHash) -> Sync {
-    Sync { info_hash, serial: 1, count: Count::NONE, claims: vec![], discards: vec![], forgets: vec![] }
-}
-
-async fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 #[tokio::test]
 async fn nodes_see_each_other_and_what_each_has() {
@@ -349,21 +249,6 @@ async fn c6_a_lease_ends_with_its_node() {
     assert!(!a.table().await.contains(&id), "who stops gives its lease back");
     redis.ask(&["ZADD", "test:nodes", "1", "00000000000000ff killed"]);
     assert_eq!(&*a.table().await, [a.id], "who is killed loses it");
-}
-
-#[tokio::test]
-async fn messages_beyond_the_queue_are_lost_and_counted() {
-    let redis = Redis::start();
-    let limits = ClusterLimits { queue_bytes: 100_000, ..ClusterLimits::default() };
-    let a = Node::with(&redis.url(), limits).await;
-    redis.signal(Signal::STOP);
-    let (offerer, answerer, offer_id) = (peer(1), peer(2), OfferId([0; 20]));
-    for _ in 0..1000 {
-        let sdp = "s".repeat(10_000);
-        a.says(a.id, Message::Answer(Answer { answerer, offerer, offer_id, sdp }));
-    }
-    assert!(a.link.sender().stats().lost() >= 980, "{}", a.link.sender().stats().lost());
-    redis.signal(Signal::CONT);
 }
 
 #[tokio::test]

@@ -117,9 +117,11 @@ impl ClusterShard {
         for ((offer_id, sdp), to) in offers.into_iter().zip(partners) {
             let Some(sdp) = Sdp::from_json(sdp) else { continue };
             let expires_at = now + self.tracker_limits.offer_life;
-            if self.relay.given((info_hash, offerer, offer_id), to, sender, expires_at, self.limits.offers) {
+            let key = (info_hash, offerer, offer_id);
+            if let Some(forgotten) = self.relay.given(key, to, sender, expires_at, self.limits.offers) {
                 self.shard.offer(to, &info_hash, &offerer, &offer_id, &sdp);
                 self.counters.offers_in += 1;
+                self.counters.offers_evicted += forgotten as u64;
             }
         }
     }

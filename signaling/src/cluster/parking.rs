@@ -1,11 +1,11 @@
 //! Requests that wait until the registry has told what they hang on.
 //!
 //! Invariant: what waits is bounded in bytes and in time, and requests of one connection about one swarm leave in the
-//! order in which they came.
+//! order in which they came. What it costs that one comes or is overdue does not grow with how many wait.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use swarmreel::ids::InfoHash;
+use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::time::Moment;
 
 use super::ClusterLimits;
@@ -14,11 +14,30 @@ use crate::tracker::{ConnId, Request};
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Parking {
-    /// With how long each waits.
-    swarms: BTreeMap<InfoHash, VecDeque<(Moment, Request<'static>)>>,
-    /// In order, since all wait equally long.
-    deadlines: VecDeque<(Moment, InfoHash)>,
+    /// None of them empty.
+    swarms: BTreeMap<InfoHash, Queue>,
+    /// Until when each swarm's first waits.
+    deadlines: BTreeSet<(Moment, InfoHash)>,
     bytes: usize,
+}
+
+/// What waits for one swarm.
+#[derive(Debug, Default)]
+struct Queue {
+    /// With how long each waits; in order, since all wait equally long.
+    requests: VecDeque<(Moment, Request<'static>)>,
+    /// How many of them are of whom.
+    tally: BTreeMap<Whose, usize>,
+    bytes: usize,
+}
+
+/// What is asked about those who wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    /// Of this connection.
+    Conn(ConnId),
+    /// An announce of this peer.
+    Peer(PeerId),
 }
 
 impl Parking {
@@ -28,18 +47,27 @@ impl Parking {
     }
 
     pub(super) fn push(&mut self, until: Moment, info_hash: InfoHash, request: Request<'static>) {
-        self.bytes += bytes(&request);
-        self.swarms.entry(info_hash).or_default().push_back((until, request));
-        self.deadlines.push_back((until, info_hash));
+        let mut queue = self.take(&info_hash).unwrap_or_default();
+        queue.push(until, request);
+        self.put(info_hash, queue);
     }
 
     /// Whether this connection waits for something about the swarm: then what follows waits too.
     pub(super) fn holds(&self, info_hash: &InfoHash, conn: ConnId) -> bool {
-        self.waiting(info_hash).any(|request| conn_of(request) == Some(conn))
+        self.has(info_hash, Whose::Conn(conn))
+    }
+
+    /// Whether somebody waits to be admitted to the swarm under this name.
+    pub(super) fn announces(&self, info_hash: &InfoHash, peer_id: PeerId) -> bool {
+        self.has(info_hash, Whose::Peer(peer_id))
+    }
+
+    fn has(&self, info_hash: &InfoHash, whose: Whose) -> bool {
+        self.swarms.get(info_hash).is_some_and(|queue| queue.tally.contains_key(&whose))
     }
 
     pub(super) fn waiting(&self, info_hash: &InfoHash) -> impl Iterator<Item = &Request<'static>> {
-        self.swarms.get(info_hash).into_iter().flatten().map(|(_, request)| request)
+        self.swarms.get(info_hash).into_iter().flat_map(|queue| &queue.requests).map(|(_, request)| request)
     }
 
     /// Lets go what may go, in order; of a connection nothing after what must still wait.
@@ -48,48 +76,94 @@ impl Parking {
         info_hash: &InfoHash,
         may_go: impl Fn(&Request<'_>) -> bool,
     ) -> Vec<Request<'static>> {
-        self.take(info_hash, |_, request| may_go(request))
-    }
-
-    fn take(&mut self, info_hash: &InfoHash, may_go: impl Fn(Moment, &Request<'_>) -> bool) -> Vec<Request<'static>> {
-        let Some(queue) = self.swarms.remove(info_hash) else { return Vec::new() };
-        let (mut going, mut staying) = (Vec::new(), VecDeque::new());
-        for (until, request) in queue {
-            let conn = conn_of(&request);
-            let held = |(_, other): &(Moment, Request<'_>)| conn.is_some() && conn_of(other) == conn;
-            if may_go(until, &request) && !staying.iter().any(held) {
-                self.bytes -= bytes(&request);
-                going.push(request);
-            } else {
-                staying.push_back((until, request));
-            }
-        }
-        if !staying.is_empty() {
-            self.swarms.insert(*info_hash, staying);
-        }
+        let Some(queue) = self.take(info_hash) else { return Vec::new() };
+        let (going, staying) = queue.split(may_go);
+        self.put(*info_hash, staying);
         going
     }
 
     /// Lets go what has waited long enough, in order.
     pub(super) fn overdue(&mut self, now: Moment) -> Vec<Request<'static>> {
         let mut going = Vec::new();
-        while let Some(&(due, info_hash)) = self.deadlines.front()
+        while let Some(&(due, info_hash)) = self.deadlines.first()
             && due <= now
+            && let Some(mut queue) = self.take(&info_hash)
         {
-            self.deadlines.pop_front();
-            going.extend(self.take(&info_hash, |until, _| until <= now));
+            going.extend(queue.pop());
+            self.put(info_hash, queue);
         }
         going
     }
 
     pub(super) fn due(&self) -> Option<Moment> {
-        self.deadlines.front().map(|(due, _)| *due)
+        self.deadlines.first().map(|(due, _)| *due)
     }
 
     /// All swarms for which something waits.
     pub(super) fn swarms(&self) -> Vec<InfoHash> {
         self.swarms.keys().copied().collect()
     }
+
+    fn take(&mut self, info_hash: &InfoHash) -> Option<Queue> {
+        let queue = self.swarms.remove(info_hash)?;
+        self.bytes -= queue.bytes;
+        queue.due().map(|due| self.deadlines.remove(&(due, *info_hash)));
+        Some(queue)
+    }
+
+    fn put(&mut self, info_hash: InfoHash, queue: Queue) {
+        let Some(due) = queue.due() else { return };
+        self.bytes += queue.bytes;
+        self.deadlines.insert((due, info_hash));
+        self.swarms.insert(info_hash, queue);
+    }
+}
+
+impl Queue {
+    fn due(&self) -> Option<Moment> {
+        self.requests.front().map(|(until, _)| *until)
+    }
+
+    fn push(&mut self, until: Moment, request: Request<'static>) {
+        self.bytes += bytes(&request);
+        for whose in whose(&request) {
+            *self.tally.entry(whose).or_default() += 1;
+        }
+        self.requests.push_back((until, request));
+    }
+
+    fn pop(&mut self) -> Option<Request<'static>> {
+        let (_, request) = self.requests.pop_front()?;
+        self.bytes -= bytes(&request);
+        for whose in whose(&request) {
+            if let Some(count) = self.tally.get_mut(&whose) {
+                *count -= 1;
+                if *count == 0 {
+                    self.tally.remove(&whose);
+                }
+            }
+        }
+        Some(request)
+    }
+
+    /// What goes, and what stays.
+    fn split(self, may_go: impl Fn(&Request<'_>) -> bool) -> (Vec<Request<'static>>, Self) {
+        let (mut going, mut staying) = (Vec::new(), Self::default());
+        for (until, request) in self.requests {
+            let is_held = conn_of(&request).is_some_and(|conn| staying.tally.contains_key(&Whose::Conn(conn)));
+            if is_held || !may_go(&request) {
+                staying.push(until, request);
+            } else {
+                going.push(request);
+            }
+        }
+        (going, staying)
+    }
+}
+
+fn whose(request: &Request<'_>) -> impl Iterator<Item = Whose> + use<> {
+    let announced = if let Request::Announce(announce) = request { Some(announce.peer_id) } else { None };
+    conn_of(request).map(Whose::Conn).into_iter().chain(announced.map(Whose::Peer))
 }
 
 fn conn_of(request: &Request<'_>) -> Option<ConnId> {

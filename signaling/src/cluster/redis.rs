@@ -8,13 +8,14 @@ mod address;
 mod script;
 mod session;
 
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use redis::{ErrorKind, RedisResult};
+use redis::{ErrorKind, RedisError, RedisResult};
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -63,6 +64,7 @@ pub struct LinkStats {
     received: AtomicU64,
     lost: AtomicU64,
     lost_offers: AtomicU64,
+    lost_claims: AtomicU64,
     malformed: AtomicU64,
     queued_bytes: AtomicUsize,
 }
@@ -96,6 +98,8 @@ figures! {
     lost: u64,
     /// Offers in messages to other nodes that were lost here.
     lost_offers: u64,
+    /// Messages to other nodes about who has a peer id that were lost here.
+    lost_claims: u64,
     /// What came for this node and is no message of ours: the reason to look who else writes into this Redis.
     malformed: u64,
 }
@@ -105,6 +109,7 @@ impl LinkStats {
     fn lose(&self, message: &Message) {
         self.lost.fetch_add(1, Ordering::Relaxed);
         self.lost_offers.fetch_add(message.offers() as u64, Ordering::Relaxed);
+        self.lost_claims.fetch_add(message.is_claim().into(), Ordering::Relaxed);
     }
 }
 
@@ -200,11 +205,12 @@ impl LinkSender {
         &self.stats
     }
 
-    /// Has something done. Messages beyond the queue's bytes are lost, and counted.
+    /// Has something done. Messages beyond their part of the queue's bytes are lost, and counted.
     pub fn send(&self, output: Output) {
         let (bytes, stats) = (output.message().map_or(0, Message::bytes), self.stats.clone());
         let queued_before = stats.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if let Some(message) = output.message().filter(|_| queued_before > self.queue_bytes) {
+        let is_full = |message: &&Message| queued_before > message.part_of(self.queue_bytes);
+        if let Some(message) = output.message().filter(is_full) {
             stats.lose(message);
             stats.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
             return;
@@ -238,7 +244,7 @@ where
             Err(error) => error,
         };
         if !is_known {
-            tracing::warn!(reason = error.category(), "the cluster cannot be reached: only our own peers meet");
+            tracing::warn!(reason = reason(&error), "the cluster cannot be reached: only our own peers meet");
             is_known = true;
         }
         if pause(&shared, jittered(retry), &mut queue, &mut stopping).await {
@@ -283,6 +289,19 @@ async fn pause<D>(shared: &Shared<D>, wait: Duration, queue: &mut Queue, stoppin
                 None => return true,
             },
         }
+    }
+}
+
+/// Why Redis did not do what it was asked, in words that name no address, user, torrent or peer: its own code, or what the
+/// system or this link says.
+fn reason(error: &RedisError) -> String {
+    let system = error.source().and_then(<dyn Error>::downcast_ref::<Arc<dyn Error + Send + Sync>>);
+    let system = system.and_then(|system| system.downcast_ref::<io::Error>());
+    match (error.code(), system) {
+        (Some(code), _) => code.to_owned(),
+        (None, Some(system)) => system.kind().to_string(),
+        (None, None) if error.source().is_none() && error.detail().is_none() => error.to_string(),
+        (None, None) => error.category().to_owned(),
     }
 }
 

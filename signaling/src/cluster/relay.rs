@@ -1,9 +1,10 @@
 //! Offers of other nodes' peers that were given to peers of this one, until they are answered.
 //!
 //! Invariant: an answer passes only from the connection that was given the offer, to the node that sent it, once, and
-//! while the offer lives (threat-model S8, C3). The offerer's node checks the same at its end.
+//! while the offer lives (threat-model S8, C3). The offerer's node checks the same at its end. Only offers that are open
+//! take room.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use swarmreel::ids::{InfoHash, OfferId, PeerId};
 use swarmreel::time::Moment;
@@ -18,8 +19,8 @@ type Key = (InfoHash, PeerId, OfferId);
 #[derive(Debug, Default)]
 pub(super) struct Relay {
     offers: BTreeMap<Key, Given>,
-    /// In order, since all live equally long.
-    deadlines: VecDeque<(Moment, Key)>,
+    /// One for each of them.
+    deadlines: BTreeSet<(Moment, Key)>,
 }
 
 #[derive(Debug)]
@@ -30,42 +31,49 @@ struct Given {
 }
 
 impl Relay {
-    /// An offer was given to one of our peers. One that is open already stays as it is: then this is false.
-    pub(super) fn given(&mut self, key: Key, to: ConnId, from: NodeId, expires_at: Moment, max: usize) -> bool {
+    /// An offer was given to one of our peers: how many older ones are forgotten to make room for it. `None` if it is open
+    /// already; then that stays as it is.
+    pub(super) fn given(
+        &mut self,
+        key: Key,
+        to: ConnId,
+        from: NodeId,
+        expires_at: Moment,
+        max: usize,
+    ) -> Option<usize> {
         if self.offers.contains_key(&key) {
-            return false;
+            return None;
         }
-        while self.deadlines.len() >= max
-            && let Some((_, oldest)) = self.deadlines.pop_front()
+        let mut forgotten = 0;
+        while self.offers.len() >= max
+            && let Some((_, oldest)) = self.deadlines.pop_first()
         {
             self.offers.remove(&oldest);
+            forgotten += 1;
         }
         self.offers.insert(key, Given { to, from, expires_at });
-        self.deadlines.push_back((expires_at, key));
-        true
+        self.deadlines.insert((expires_at, key));
+        Some(forgotten)
     }
 
     /// Uses up the offer that was given to this connection: the node whose peer made it.
     pub(super) fn take(&mut self, now: Moment, key: &Key, conn: ConnId) -> Option<NodeId> {
-        let given = self.offers.get(key).filter(|given| given.to == conn && given.expires_at > now)?;
-        let from = given.from;
-        self.offers.remove(key);
+        self.offers.get(key).filter(|given| given.to == conn && given.expires_at > now)?;
+        let Given { from, expires_at, .. } = self.offers.remove(key)?;
+        self.deadlines.remove(&(expires_at, *key));
         Some(from)
     }
 
     pub(super) fn wake(&mut self, now: Moment) {
-        while let Some((due, key)) = self.deadlines.front()
+        while let Some((due, key)) = self.deadlines.first()
             && *due <= now
         {
-            // A key that was answered may be open again, and then lives longer.
-            if self.offers.get(key).is_some_and(|given| given.expires_at <= now) {
-                self.offers.remove(key);
-            }
-            self.deadlines.pop_front();
+            self.offers.remove(key);
+            self.deadlines.pop_first();
         }
     }
 
     pub(super) fn due(&self) -> Option<Moment> {
-        self.deadlines.front().map(|(due, _)| *due)
+        self.deadlines.first().map(|(due, _)| *due)
     }
 }

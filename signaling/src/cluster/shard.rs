@@ -68,6 +68,8 @@ pub struct ClusterCounters {
     pub offers_in: u64,
     /// Offers of other nodes for whom nobody was left here.
     pub offers_unplaced: u64,
+    /// Open offers of other nodes that made room for newer ones: their answers are refused.
+    pub offers_evicted: u64,
     /// Answers sent to other nodes.
     pub answers_out: u64,
     /// Answers of other nodes that were given to a peer here.
@@ -78,7 +80,7 @@ pub struct ClusterCounters {
 
 impl AddAssign for ClusterCounters {
     fn add_assign(&mut self, other: Self) {
-        let Self { parked, overdue, conflicts, offers_out, offers_in, offers_unplaced, .. } = other;
+        let Self { parked, overdue, conflicts, offers_out, offers_in, offers_unplaced, offers_evicted, .. } = other;
         let Self { answers_out, answers_in, answers_refused, .. } = other;
         self.parked += parked;
         self.overdue += overdue;
@@ -86,6 +88,7 @@ impl AddAssign for ClusterCounters {
         self.offers_out += offers_out;
         self.offers_in += offers_in;
         self.offers_unplaced += offers_unplaced;
+        self.offers_evicted += offers_evicted;
         self.answers_out += answers_out;
         self.answers_in += answers_in;
         self.answers_refused += answers_refused;
@@ -237,7 +240,9 @@ impl ClusterShard {
             Request::Announce(announce) => (announce.conn, announce.peer_id) == (leave.conn, leave.peer_id),
             _ => false,
         };
-        drop(self.parking.release(&leave.info_hash, its));
+        if self.parking.holds(&leave.info_hash, leave.conn) {
+            drop(self.parking.release(&leave.info_hash, its));
+        }
         self.probes.give_up(leave);
     }
 
@@ -325,7 +330,7 @@ impl ClusterShard {
     pub(super) fn settle(&mut self, now: Moment, info_hash: InfoHash, peer_id: PeerId, holder: NodeId) {
         if holder == self.node {
             let is_here = self.shard.connection_of(&info_hash, &peer_id).is_some();
-            if !is_here && !self.parking.waiting(&info_hash).any(|request| announces(request, peer_id)) {
+            if !is_here && !self.parking.announces(&info_hash, peer_id) {
                 let node = self.node;
                 self.listing(now, info_hash).release(peer_id, node);
             }
@@ -400,6 +405,6 @@ impl ClusterShard {
     }
 }
 
-pub(super) fn announces(request: &Request<'_>, peer_id: PeerId) -> bool {
+fn announces(request: &Request<'_>, peer_id: PeerId) -> bool {
     matches!(request, Request::Announce(announce) if announce.peer_id == peer_id)
 }

@@ -13,7 +13,7 @@ use swarmreel::tracker::message::Tally;
 use super::listing::Listing;
 use super::nodes::Standing;
 use super::registry::{Output, Synced};
-use super::shard::{ClusterShard, announces};
+use super::shard::ClusterShard;
 use super::{Count, NodeId};
 use crate::tracker::{Request, Scrape};
 
@@ -119,9 +119,7 @@ impl ClusterShard {
     /// Whether somebody here stands behind a claim, or may soon.
     pub(super) fn is_wanted(&self, info_hash: &InfoHash, peer_id: &PeerId) -> bool {
         let pending = self.listings.get(info_hash).is_some_and(|listing| listing.is_pending(peer_id));
-        pending
-            || self.shard.connection_of(info_hash, peer_id).is_some()
-            || self.parking.waiting(info_hash).any(|request| announces(request, *peer_id))
+        pending || self.shard.connection_of(info_hash, peer_id).is_some() || self.parking.announces(info_hash, *peer_id)
     }
 
     /// The shard's replies count the peers of the other nodes that live: adds them up, unless that was done since a node

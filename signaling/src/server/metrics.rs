@@ -60,17 +60,19 @@ fn cluster(families: &mut Families, link: &LinkStats, counters: &ClusterCounters
     families.counter("cluster_messages", "Messages between nodes", "direction", messages);
     families.counter("cluster_messages_lost", "Messages between nodes that were lost here", "", [("", link.lost())]);
     families.counter("cluster_messages_malformed", "What came and is no message of ours", "", [("", link.malformed())]);
+    let lost_claims = [("", link.lost_claims())];
+    families.counter("cluster_claims_lost", "Messages about who has a peer id that were lost here", "", lost_claims);
     let ClusterCounters { parked, overdue, conflicts, offers_out, offers_in, offers_unplaced, .. } = *counters;
-    let ClusterCounters { answers_out, answers_in, answers_refused, .. } = *counters;
+    let ClusterCounters { offers_evicted, answers_out, answers_in, answers_refused, .. } = *counters;
     families.counter("cluster_parked", "Requests that waited for the registry", "", [("", parked)]);
     families.counter("cluster_overdue", "Those that it kept waiting too long", "", [("", overdue)]);
     families.counter("cluster_conflicts", "Peers refused since another node has them", "", [("", conflicts)]);
     let offers = [("out", offers_out), ("in", offers_in)];
     families.counter("cluster_offers", "Offers to and from other nodes", "direction", offers);
-    let dropped = [("lost", link.lost_offers()), ("no_partner", offers_unplaced)];
+    let dropped = [("lost", link.lost_offers()), ("no_partner", offers_unplaced), ("evicted", offers_evicted)];
     families.counter(
         "cluster_offers_dropped",
-        "Those that were lost here, or came when nobody was left",
+        "Those that were lost here, came when nobody was left, or made room for newer ones",
         "cause",
         dropped,
     );

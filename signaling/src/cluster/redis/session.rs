@@ -24,10 +24,12 @@ use super::super::message::Envelope;
 use super::super::registry::{Input, Output, Sync};
 use super::address::Server;
 use super::script::{self, Lease};
-use super::{Errand, Hold, Queue, Shared, random};
+use super::{Errand, Hold, Queue, Shared, random, reason};
 
 /// What a node says to itself.
 const ECHO: &[u8] = b"echo";
+/// Between two complaints about the same server.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub(super) struct Session<D> {
@@ -36,18 +38,20 @@ pub(super) struct Session<D> {
     connection: Connection,
     pushes: mpsc::Receiver<PushInfo>,
     /// What was asked for and is on its way.
-    errands: JoinSet<RedisResult<Done>>,
+    errands: JoinSet<Done>,
     /// Whether a heartbeat is: one at a time, so that each table was asked for after the one before had come.
     beating: bool,
     /// When the last heartbeat that succeeded began.
     renewed_at: Instant,
     heard_at: Instant,
+    complained_at: Option<Instant>,
 }
 
-/// What has become of an errand that leaves the session as it is.
+/// What has become of an errand.
 enum Done {
-    Beat { renewed_at: Option<Instant> },
-    Other,
+    /// When the heartbeat began.
+    Beat(RedisResult<Instant>),
+    Other(RedisResult<()>),
 }
 
 impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
@@ -63,8 +67,10 @@ impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
         };
         let connection = Connection::open(&shared, push).await?;
         let node = NodeId::from_random(u64::from_ne_bytes(random()));
-        let (errands, beating, now) = (JoinSet::new(), false, Instant::now());
-        let mut session = Self { shared, node, connection, pushes, errands, beating, renewed_at: now, heard_at: now };
+        let (errands, now) = (JoinSet::new(), Instant::now());
+        let (beating, renewed_at, heard_at, complained_at) = (false, now, now, None);
+        let mut session =
+            Self { shared, node, connection, pushes, errands, beating, renewed_at, heard_at, complained_at };
         // Before the lease, so that nothing is sent where nobody listens.
         let channel = session.shared.names.channel(session.node);
         session.connection.subscribe(&channel).await?;
@@ -90,7 +96,7 @@ impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
             tokio::select! {
                 _ = &mut *stopping => return Ok(()),
                 Some(push) = self.pushes.recv() => self.pushed(push)?,
-                Some(done) = self.errands.join_next() => self.done(done.unwrap_or(Ok(Done::Other))?),
+                Some(done) = self.errands.join_next() => self.done(done.unwrap_or(Done::Other(Ok(()))))?,
                 _ = tick.tick() => {
                     if self.heard_at.elapsed() > limits.lease {
                         return Err((ErrorKind::Io, "nothing is heard on the own channel").into());
@@ -128,17 +134,35 @@ impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
         let (shared, node, connection) = (self.shared.clone(), self.node, self.connection.clone());
         self.errands.spawn(async move {
             let begin = Instant::now();
-            let live = survived(beat(&shared, connection, node, Lease::Renewed).await)?;
-            let renewed_at = live.as_ref().map(|_| begin);
-            live.into_iter().for_each(|live| shared.deliver(Input::Nodes(live)));
-            Ok(Done::Beat { renewed_at })
+            let live = beat(&shared, connection, node, Lease::Renewed).await;
+            Done::Beat(live.map(|live| {
+                shared.deliver(Input::Nodes(live));
+                begin
+            }))
         });
     }
 
-    fn done(&mut self, done: Done) {
-        if let Done::Beat { renewed_at } = done {
-            self.beating = false;
-            self.renewed_at = renewed_at.unwrap_or(self.renewed_at);
+    /// An error only if the connection does not live. Of others, which are counted, the operator is told the first.
+    fn done(&mut self, done: Done) -> RedisResult<()> {
+        let done = match done {
+            Done::Beat(renewed_at) => {
+                self.beating = false;
+                renewed_at.map(|at| self.renewed_at = at)
+            }
+            Done::Other(done) => done,
+        };
+        match done {
+            Err(error) if error.is_unrecoverable_error() => return Err(error),
+            Err(error) => self.complain(&error),
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+
+    fn complain(&mut self, error: &RedisError) {
+        if self.complained_at.is_none_or(|at| at.elapsed() >= SILENCE) {
+            self.complained_at = Some(Instant::now());
+            tracing::warn!(reason = reason(error), "Redis does not do what it is asked");
         }
     }
 
@@ -151,10 +175,12 @@ impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
             let done = within(limits.patience, done).await;
             shared.stats.syncs_failed.fetch_add(done.is_err().into(), Ordering::Relaxed);
             let Sync { info_hash, serial, .. } = sync;
-            let synced =
-                done.as_ref().map_or(Input::Unsynced { info_hash, serial }, |done| Input::Synced(done.clone()));
+            let (synced, done) = match done {
+                Ok(synced) => (Input::Synced(synced), Ok(())),
+                Err(error) => (Input::Unsynced { info_hash, serial }, Err(error)),
+            };
             shared.deliver(synced);
-            survived(done).map(|_| Done::Other)
+            Done::Other(done)
         });
     }
 
@@ -171,7 +197,7 @@ impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
                 Ok(1..) => drop(shared.stats.published.fetch_add(1, Ordering::Relaxed)),
                 _ => shared.stats.lose(&envelope.message),
             }
-            survived(taken).map(|_| Done::Other)
+            Done::Other(taken.map(drop))
         });
     }
 
@@ -179,7 +205,7 @@ impl<D: Fn(Input) -> bool + Send + std::marker::Sync + 'static> Session<D> {
         let (shared, connection) = (self.shared.clone(), self.connection.clone());
         let channel = shared.names.channel(self.node);
         self.errands.spawn(async move {
-            survived(within(shared.options.limits.patience, say(connection, &channel, ECHO)).await).map(|_| Done::Other)
+            Done::Other(within(shared.options.limits.patience, say(connection, &channel, ECHO)).await.map(drop))
         });
     }
 
@@ -221,14 +247,6 @@ async fn beat<D>(
     let live: Arc<[NodeId]> = members.iter().filter_map(|member| NodeId::from_hex(member.get(..16)?)).collect();
     shared.stats.nodes.store(live.len(), Ordering::Relaxed);
     Ok(live)
-}
-
-/// What was asked for, if it came; an error only if the connection does not live.
-fn survived<T>(result: RedisResult<T>) -> RedisResult<Option<T>> {
-    match result {
-        Err(error) if error.is_unrecoverable_error() => Err(error),
-        other => Ok(other.ok()),
-    }
 }
 
 /// Publishes; gives how many took it.
