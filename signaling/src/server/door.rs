@@ -44,12 +44,15 @@ impl Door {
     pub(super) async fn keep_open(&mut self, listener: &TcpListener, until: impl Future) {
         let mut until = pin!(until);
         loop {
-            tokio::select! {
-                _ = &mut until => return,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, from)) => self.admit(stream, from.ip()),
+            let next = async {
+                match listener.accept().await {
+                    Ok((stream, from)) => self.admit(stream, from.ip()).await,
                     Err(error) => self.complain(&error).await,
                 }
+            };
+            tokio::select! {
+                _ = &mut until => return,
+                () = next => {}
             }
         }
     }
@@ -68,22 +71,20 @@ impl Door {
         }
     }
 
-    /// Takes in an accepted connection. Whom a proxy forwards is judged once that is known ([`http`](super::http)).
-    fn admit(&mut self, stream: TcpStream, from: IpAddr) {
+    /// Takes in an accepted connection. Waits while its worker has too many letters to open: others wait in the kernel.
+    /// Whom a proxy forwards is judged once that is known ([`http`](super::http)).
+    async fn admit(&mut self, stream: TcpStream, from: IpAddr) {
         let address = Some(from).filter(|from| !is_within(*from, &self.shared.options.trusted_proxies));
         let permit = match Permit::of(&self.admission, address) {
             Ok(permit) if address.is_none_or(|address| self.shared.may_arrive(address)) => permit,
             Ok(_) => return self.refuse(stream, from, Refused::Rate),
             Err(why) => return self.refuse(stream, from, why),
         };
-        // A worker that has too many letters to open takes no newcomer, and the door does not wait for it.
-        let Ok(place) = self.shared.mailboxes[permit.worker()].clone().try_reserve_owned() else {
-            return self.refuse(stream, from, Refused::Rate);
-        };
         // Without it, small messages wait for the acknowledgement of the last one.
         let _ = stream.set_nodelay(true);
         let Ok(stream) = stream.into_std() else { return };
-        place.send(Letter::Newcomer { stream, from, permit });
+        let mailbox = &self.shared.mailboxes[permit.worker()];
+        let _ = mailbox.send(Letter::Newcomer { stream, from, permit }).await;
     }
 
     /// Out of open files, or the client left already: the next accept may work.
