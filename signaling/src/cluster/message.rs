@@ -154,21 +154,6 @@ impl Message {
         if let Self::Offers(Offers { offers, .. }) = self { offers.len() } else { 0 }
     }
 
-    /// Whether it is about who has a peer id.
-    pub(super) fn is_claim(&self) -> bool {
-        matches!(self, Self::Claim(_) | Self::Freed(_) | Self::Taken(_))
-    }
-
-    /// How full a queue may be that still takes it: offers go first, since clients make new ones; then answers; claims
-    /// are small, and what follows from them is asked for only at the next announce.
-    pub(super) fn part_of(&self, queue_bytes: usize) -> usize {
-        match self {
-            Self::Offers(_) => queue_bytes / 2,
-            Self::Answer(_) => queue_bytes / 4 * 3,
-            Self::Claim(_) | Self::Freed(_) | Self::Taken(_) => queue_bytes,
-        }
-    }
-
     fn kind(&self) -> u8 {
         match self {
             Self::Offers(_) => 1,

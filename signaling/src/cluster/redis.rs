@@ -109,7 +109,7 @@ impl LinkStats {
     fn lose(&self, message: &Message) {
         self.lost.fetch_add(1, Ordering::Relaxed);
         self.lost_offers.fetch_add(message.offers() as u64, Ordering::Relaxed);
-        self.lost_claims.fetch_add(message.is_claim().into(), Ordering::Relaxed);
+        self.lost_claims.fetch_add(is_claim(message).into(), Ordering::Relaxed);
     }
 }
 
@@ -209,7 +209,7 @@ impl LinkSender {
     pub fn send(&self, output: Output) {
         let (bytes, stats) = (output.message().map_or(0, Message::bytes), self.stats.clone());
         let queued_before = stats.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let is_full = |message: &&Message| queued_before > message.part_of(self.queue_bytes);
+        let is_full = |message: &&Message| queued_before > part_for(message, self.queue_bytes);
         if let Some(message) = output.message().filter(is_full) {
             stats.lose(message);
             stats.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -218,6 +218,21 @@ impl LinkSender {
         // What is said after the end interests nobody.
         let _ = self.outputs.send(Errand { output, hold: Hold { stats, bytes } });
     }
+}
+
+/// How full a queue may be that still takes this message: offers go first, since clients make new ones; then answers;
+/// claims are small, and what follows from them is asked for only at the next announce.
+fn part_for(message: &Message, queue_bytes: usize) -> usize {
+    match message {
+        Message::Offers(_) => queue_bytes / 2,
+        Message::Answer(_) => queue_bytes / 4 * 3,
+        Message::Claim(_) | Message::Freed(_) | Message::Taken(_) => queue_bytes,
+    }
+}
+
+/// Whether it is about who has a peer id.
+fn is_claim(message: &Message) -> bool {
+    matches!(message, Message::Claim(_) | Message::Freed(_) | Message::Taken(_))
 }
 
 /// Makes the link, again and again, until it is to stop.
