@@ -1,4 +1,5 @@
-//! Embeds the site: the folder named by `SWARMREEL_SITE` (an absolute path), each file also compressed.
+//! Embeds the site: the folder named by `SWARMREEL_SITE` (an absolute path), each file also compressed. Its pages name
+//! their style sheets and scripts below a folder called after the whole site's hash, so that browsers may keep those.
 //!
 //! Without that variable the server has a single page that says how to build it with the site, so that the workspace
 //! compiles without the WebAssembly toolchain.
@@ -12,6 +13,7 @@ fn main() {
 
 #[cfg(feature = "server")]
 mod embed {
+    use std::collections::BTreeMap;
     use std::fmt::Write as _;
     use std::io::{self, Write as _};
     use std::path::{Path, PathBuf};
@@ -29,23 +31,45 @@ mod embed {
     /// Writes `site.rs`, the table that `src/server/site.rs` includes, and the files it names.
     pub(crate) fn write_table() -> io::Result<()> {
         let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-        let mut out = Out { folder, table: "pub(super) const FILES: &[File] = &[\n".to_owned(), blobs: 0 };
+        let mut files = BTreeMap::new();
         match env::var_os("SWARMREEL_SITE").filter(|site| !site.is_empty()) {
-            None => out.add("/index.html", NO_SITE.as_bytes())?,
+            None => drop(files.insert("/index.html".to_owned(), NO_SITE.as_bytes().to_vec())),
             Some(site) => {
                 println!("cargo::rerun-if-changed={}", site.to_string_lossy());
-                let mut files = Vec::new();
                 walk(Path::new(&site), "", &mut files)?;
-                files.sort();
-                for (path, file) in files {
-                    out.add(&path, &fs::read(file)?)?;
-                }
             }
         }
-        fs::write(out.folder.join("site.rs"), out.table + "];\n")
+        let version = version(&files);
+        let table = format!("pub(super) const SITE: Site = Site {{ version: {version:?}, files: &[\n");
+        let mut out = Out { folder, table, blobs: 0 };
+        for (path, bytes) in &files {
+            match std::str::from_utf8(bytes) {
+                Ok(page) if path.ends_with(".html") => out.add(path, versioned(page, &version, &files).as_bytes())?,
+                _ => out.add(path, bytes)?,
+            }
+        }
+        fs::write(out.folder.join("site.rs"), out.table + "] };\n")
     }
 
-    fn walk(folder: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) -> io::Result<()> {
+    /// A hash of all files and their paths.
+    fn version(files: &BTreeMap<String, Vec<u8>>) -> String {
+        let mut hash = sha1_smol::Sha1::new();
+        for (path, bytes) in files {
+            hash.update(format!("{path} {}\n", bytes.len()).as_bytes());
+            hash.update(bytes);
+        }
+        hash.digest().to_string()[..16].to_owned()
+    }
+
+    /// The page with the files that it names below the version's folder. Those find each other by relative paths.
+    fn versioned(page: &str, version: &str, files: &BTreeMap<String, Vec<u8>>) -> String {
+        files.keys().fold(page.to_owned(), |page, path| {
+            let name = path.trim_start_matches('/');
+            page.replace(&format!("=\"{name}\""), &format!("=\"{version}/{name}\""))
+        })
+    }
+
+    fn walk(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) -> io::Result<()> {
         let entries =
             fs::read_dir(folder).map_err(|error| io::Error::other(format!("{}: {error}", folder.display())))?;
         for entry in entries {
@@ -56,7 +80,7 @@ mod embed {
             if entry.path().is_dir() {
                 walk(&entry.path(), &path, files)?;
             } else {
-                files.push((path, entry.path()));
+                files.insert(path, fs::read(entry.path())?);
             }
         }
         Ok(())
@@ -73,10 +97,9 @@ mod embed {
             let brotli = worth_it(brotli(bytes)?)?;
             let gzip = worth_it(gzip(bytes)?)?;
             let etag = format!("W/\"{}\"", &sha1_smol::Sha1::from(bytes).digest().to_string()[..20]);
-            let immutable = is_hashed(path);
             writeln!(
                 self.table,
-                "File {{ path: {path:?}, kind: {kind:?}, etag: {etag:?}, immutable: {immutable}, plain: {plain}, \
+                "File {{ path: {path:?}, kind: {kind:?}, etag: {etag:?}, plain: {plain}, \
                  brotli: {brotli}, gzip: {gzip} }},"
             )
             .expect("a string takes all text");
@@ -110,13 +133,6 @@ mod embed {
             "woff2" => ("font/woff2", false),
             _ => ("application/octet-stream", false),
         }
-    }
-
-    /// Whether a part of the file's name, between dots or dashes, is a hash: 8 or more hexadecimal digits.
-    fn is_hashed(path: &str) -> bool {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let is_hash = |part: &str| part.len() >= 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-        name.split(['.', '-']).any(is_hash)
     }
 
     fn brotli(bytes: &[u8]) -> io::Result<Vec<u8>> {

@@ -14,11 +14,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
 use swarmreel_signaling::server::{self, Stun};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use config::{Command, Config, StunPort};
 use reload::Files;
-use signals::Hangup;
+use signals::{Hangup, Terminations};
+
+/// Connections that wait in the kernel to be accepted, when all clients come back at once. The system may allow fewer
+/// (`net.core.somaxconn`).
+const BACKLOG: u32 = 4096;
 
 /// Of glibc's, mimalloc and this, it costs the least per connection, and alone gives memory back once 8,000 have left;
 /// to the last peer's with the setting in `.cargo/config.toml`.
@@ -52,28 +56,48 @@ fn main() -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn run(config: Config) -> Result<(), String> {
     // Before the port is open, so that a signal is never missed once somebody can know of us.
-    let signals = signals::stop().and_then(|stop| Ok((stop, Hangup::new()?)));
-    let (stop, hangup) = signals.map_err(|error| format!("Signals cannot be received: {error}."))?;
+    let signals = Terminations::new().and_then(|asked| Ok((asked, Terminations::new()?, Hangup::new()?)));
+    let (mut asked, mut asked_twice, hangup) =
+        signals.map_err(|error| format!("Signals cannot be received: {error}."))?;
     let listener = listen(config.listen.as_deref()).await?;
     let address = listener.local_addr().map_err(|error| format!("The listening address is unknown: {error}."))?;
     log::start(config.log_level, config.log_format);
     let mut options = config.options;
-    options.ice.stun = stun(config.stun, address)?;
+    options.ice.stun = match config.stun {
+        StunPort::AsTcp if address.ip().is_loopback() && !options.trusted_proxies.is_empty() => {
+            tracing::warn!("STUN passes no proxy, so there is none; --stun-listen [::]:3478 opens it to the world");
+            None
+        }
+        port => stun(port, address)?,
+    };
     println!("Swarmreel is at {}", url(address, options.tls.is_some()));
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), port = address.port(), "serving");
+    let (workers, connections_max) = (options.workers, options.sockets.connections);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), port = address.port(), workers, connections_max, "serving");
     tokio::spawn(reload::follow(Files { tls: options.tls.clone(), access: options.access.clone() }, hangup));
-    let served = server::serve(listener, options, stop).await;
-    served.map_err(|error| format!("The workers cannot be started: {error}."))?;
+    let stop = async {
+        asked.received().await;
+        tracing::info!("stopping");
+    };
+    let impatience = async {
+        asked_twice.received().await;
+        asked_twice.received().await;
+    };
+    tokio::select! {
+        served = server::serve(listener, options, stop) => {
+            served.map_err(|error| format!("The workers cannot be started: {error}."))?;
+        }
+        () = impatience => {}
+    }
     tracing::info!("stopped");
     Ok(())
 }
 
 async fn listen(address: Option<&str>) -> Result<TcpListener, String> {
     let opened = match address {
-        Some(address) => TcpListener::bind(address).await,
-        None => match TcpListener::bind("[::]:8080").await {
+        Some(address) => bind(address).await,
+        None => match bind("[::]:8080").await {
             // Both IP versions where there are both; a machine without IPv6 has the other.
-            Err(error) if error.kind() != io::ErrorKind::AddrInUse => TcpListener::bind("0.0.0.0:8080").await,
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => bind("0.0.0.0:8080").await,
             opened => opened,
         },
     };
@@ -86,6 +110,23 @@ async fn listen(address: Option<&str>) -> Result<TcpListener, String> {
         io::ErrorKind::InvalidInput => format!("--listen needs ADDRESS:PORT, like 127.0.0.1:8080, not {wanted:?}."),
         _ => format!("Listening on {wanted} is not possible: {error}."),
     })
+}
+
+/// The first of a name's addresses that can be had.
+async fn bind(address: &str) -> io::Result<TcpListener> {
+    let mut refused = io::ErrorKind::AddrNotAvailable.into();
+    for address in lookup_host(address).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A server that is started anew need not wait for the last connections of the one before to be forgotten. On
+        // Windows it would share the port with another program instead.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 /// Our STUN server's UDP port. The tracker and the site are worth having without it, unless it was asked for.

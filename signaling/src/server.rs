@@ -8,6 +8,7 @@
 
 mod access;
 mod admission;
+mod arrivals;
 mod client;
 mod cluster;
 mod connection;
@@ -47,11 +48,12 @@ use swarmreel::time::Moment;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::cluster::redis::{ClusterOptions, Link, LinkSender};
 use crate::{Households, Network, Spread, Stats, TrackerLimits};
 pub use access::{AccessError, AccessList, ListKind};
+use arrivals::Arrivals;
 use counters::Counters;
 pub use counters::{Count, Snapshot};
 use door::Door;
@@ -122,14 +124,16 @@ impl Default for Options {
 struct Shared {
     options: Options,
     ice: IceConfig,
+    /// How often clients may come.
+    arrivals: Arrivals,
     /// How often a household may scrape over HTTP.
     scrapes: Buckets,
     /// How often it may announce.
     households: Arc<Households>,
-    /// The last statistics, and when they were gathered.
+    /// The last statistics, and until when they are good enough.
     stats: tokio::sync::Mutex<Option<(Instant, Arc<Stats>)>>,
     /// The files of the site that are served: all or none.
-    site: &'static [site::File],
+    site: site::Site,
     /// When time began.
     started: Instant,
     /// By worker, as the mailboxes.
@@ -145,10 +149,11 @@ impl Shared {
     fn new(options: Options, mailboxes: Vec<mpsc::Sender<Letter>>, spread: Spread, link: Option<LinkSender>) -> Self {
         Self {
             ice: IceConfig::new(options.ice.clone()),
+            arrivals: Arrivals::new(&options.sockets),
             scrapes: Buckets::new(SCRAPERS, SCRAPES),
             households: Arc::new(Households::new(&options.tracker, seed(), HOUSEHOLDS)),
             stats: tokio::sync::Mutex::default(),
-            site: if options.site { site::FILES } else { &[] },
+            site: if options.site { site::SITE } else { site::Site::NONE },
             started: Instant::now(),
             counters: mailboxes.iter().map(|_| Counters::default()).collect(),
             mailboxes,
@@ -161,6 +166,10 @@ impl Shared {
     /// The time, as everybody here counts it.
     fn now(&self) -> Moment {
         Moment(0) + self.started.elapsed()
+    }
+
+    fn may_arrive(&self, address: IpAddr) -> bool {
+        self.arrivals.admit(self.now(), address)
     }
 
     fn may_scrape(&self, address: IpAddr) -> bool {
@@ -176,19 +185,21 @@ impl Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
     Never,
+    /// Load balancers are told to send nobody any more; nothing else changes yet.
+    Soon,
     /// Clients are told to come back within so many seconds.
     Drain {
         spread: u64,
     },
 }
 
-/// Tells a task when the server stops, or is gone.
+/// Tells a task when the server drains, or is gone.
 #[derive(Clone)]
 struct Stopped(watch::Receiver<Stop>);
 
 impl Stopped {
     async fn wait(&mut self) {
-        let _ = self.0.wait_for(|stop| *stop != Stop::Never).await;
+        let _ = self.0.wait_for(|stop| matches!(stop, Stop::Drain { .. })).await;
     }
 
     fn get(&self) -> Stop {
@@ -196,18 +207,24 @@ impl Stopped {
     }
 }
 
-/// Serves until `stop` resolves; then sends every WebSocket away with 1012 and a time to come back, lets HTTP responses
-/// finish, and returns within the limit's `stop_grace`.
+/// Serves until `stop` resolves, and for the limit's `lame_duck` more, in which `/ready` tells load balancers to send
+/// nobody. Then sends every WebSocket away with 1012 and a time to come back, lets HTTP responses finish, and returns
+/// within the limit's `stop_grace`.
 ///
 /// # Errors
 /// The system refuses a thread, or an event loop for it.
 pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Output = ()>) -> io::Result<()> {
     let (workers, link, stopping) = start(options)?;
     if let Some(stun) = workers.options.ice.stun.clone() {
-        tokio::spawn(stun.run(Stopped(stopping.subscribe())));
+        let stopped = Stopped(stopping.subscribe());
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        // Whoever floods it takes a thread that accepts no connections.
+        thread::Builder::new().name("stun".to_owned()).spawn(move || runtime.block_on(stun.run(stopped)))?;
     }
     let mut door = Door::new(workers.clone());
     door.keep_open(&listener, stop).await;
+    stopping.send_replace(Stop::Soon);
+    door.keep_open(&listener, sleep(workers.options.sockets.lame_duck)).await;
     let open = workers.snapshot()[Count::Open];
     stopping.send_replace(Stop::Drain { spread: (open / 500).clamp(3, 60) });
     // Every worker holds a receiver: the channel closes with the last of them. They look at the grace themselves.

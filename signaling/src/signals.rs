@@ -5,23 +5,39 @@
 
 use std::io;
 
-/// Resolves when the process is asked to stop.
-#[cfg(unix)]
-pub(crate) fn stop() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
+/// SIGTERM and SIGINT (Ctrl-C), which ask the process to stop.
+pub(crate) struct Terminations {
+    #[cfg(unix)]
+    signals: [tokio::signal::unix::Signal; 2],
+}
+
+impl Terminations {
+    #[cfg(unix)]
+    pub(crate) fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { signals: [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?] })
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Resolves when one comes.
+    #[cfg(unix)]
+    pub(crate) async fn received(&mut self) {
+        let [terminate, interrupt] = &mut self.signals;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-    })
-}
+    }
 
-/// Resolves when the process is asked to stop.
-#[cfg(not(unix))]
-pub(crate) fn stop() -> io::Result<impl Future<Output = ()>> {
-    Ok(async { drop(tokio::signal::ctrl_c().await) })
+    /// Resolves when one comes.
+    #[cfg(not(unix))]
+    pub(crate) async fn received(&mut self) {
+        drop(tokio::signal::ctrl_c().await);
+    }
 }
 
 /// SIGHUP, which asks to read files again. Other systems have no such thing.

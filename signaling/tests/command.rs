@@ -69,6 +69,18 @@ fn signals_end_it_cleanly() {
 }
 
 #[test]
+fn who_asks_to_stop_twice_does_not_wait() {
+    let patient = ["--listen", "127.0.0.1:0", "--lame-duck-seconds", "3600", "--drain-seconds", "3600"];
+    let (mut child, port, _output) = start(&patient);
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    while !get(port, "/ready").starts_with("HTTP/1.1 503 ") {
+        sleep(Duration::from_millis(20));
+    }
+    assert!(get(port, "/health").starts_with("HTTP/1.1 200 "), "it serves, as load balancers may not know yet");
+    stopped(&mut child, Signal::INT);
+}
+
+#[test]
 fn a_taken_port_is_one_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -78,8 +90,11 @@ fn a_taken_port_is_one_sentence() {
 
 #[test]
 fn the_stun_server_has_the_same_port_if_that_is_free() {
-    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap();
+    // A port that is free for TCP, and taken for UDP.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    let _taken = UdpSocket::bind(address).unwrap();
+    drop(free);
     let (mut child, port, _output) = start(&["--listen", &address.to_string()]);
     assert!(get(port, "/config.json").ends_with(r#"{"iceServers":[]}"#), "pages are not sent to another program");
     let errors = stopped(&mut child, Signal::TERM);
@@ -95,6 +110,17 @@ fn the_stun_server_has_the_same_port_if_that_is_free() {
     assert!(get(port, "/config.json").ends_with(r#"{"iceServers":[]}"#));
     UdpSocket::bind(("127.0.0.1", port)).expect("nobody listens there");
     stopped(&mut child, Signal::TERM);
+}
+
+#[test]
+fn pages_behind_a_proxy_are_not_sent_to_a_stun_server_that_only_the_proxy_reaches() {
+    let behind = ["--listen", "127.0.0.1:0", "--trusted-proxy", "127.0.0.1"];
+    for stun in [&[][..], &["--stun-listen", "127.0.0.1:0"]] {
+        let (mut child, port, _output) = start(&[&behind[..], stun].concat());
+        assert_eq!(get(port, "/config.json").contains("\"stun\""), !stun.is_empty());
+        let errors = stopped(&mut child, Signal::TERM);
+        assert_eq!(errors.contains("--stun-listen"), stun.is_empty(), "{errors}");
+    }
 }
 
 #[test]
@@ -141,6 +167,7 @@ fn help_names_every_option() {
         "--help",
         "--ice-server",
         "--interval",
+        "--lame-duck-seconds",
         "--listen",
         "--log-format",
         "--log-level",
@@ -213,7 +240,8 @@ fn a_flag_goes_before_a_variable_and_that_before_the_file() {
 #[test]
 fn mistakes_in_the_file_are_named_with_its_line() {
     for (text, sentence) in [
-        ("listen = 1\nmax-per-ip = 0\n", "line 2: max-per-ip needs a number from 1 up, not \"0\"."),
+        ("listen = \"[::]:1\"\nmax-per-ip = 0\n", "line 2: max-per-ip needs a number from 1 up, not \"0\"."),
+        ("listen = 1", "line 1: listen needs ADDRESS:PORT, like 127.0.0.1:8080 or [::]:8080, not \"1\"."),
         ("# words\n\nmax_per_ip = 1\n", "line 3: there is no option \"max_per_ip\"."),
         ("config = \"x\"", "line 1: there is no option \"config\"."),
         ("max-per-ip = [1, 2]", "line 1: max-per-ip needs one value."),
@@ -379,7 +407,7 @@ fn memory_returns_when_the_peers_leave() {
     // Many enough for what a thread's caches would keep to weigh, and all of them connected at a time.
     let files = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: files, maximum: files }).unwrap();
-    crowd(port, 5000);
+    crowd(port, 3500);
     assert!(wait(&is_empty));
     assert!(wait(&|| own() <= before + before / 20), "{} KiB, and {before} KiB before", own());
     stopped(&mut child, Signal::TERM);

@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use swarmreel::bencode;
 use swarmreel::ids::{InfoHash, PeerId};
 use swarmreel::tracker::message::{Announce, ServerMessage};
@@ -9,7 +12,7 @@ use swarmreel_signaling::server::Options;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use common::{HASH, Server, bytes_until_closed, leecher, text_until_closed};
+use common::{HASH, Server, bytes_until_closed, close_code, leecher, text_until_closed, upgrade};
 
 fn local() -> Options {
     Options { metrics_from: vec!["127.0.0.0/8".parse().unwrap()], ..Options::default() }
@@ -183,18 +186,39 @@ async fn ready_is_no_more_while_the_server_drains() {
     let deaf = server.raw().await; // never answers the close, and so is waited for
     let address = server.address;
     let stopping = tokio::spawn(server.stop());
-    let ready = async || {
-        let mut stream = TcpStream::connect(address).await.ok()?;
-        stream.write_all(b"GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.ok()?;
-        Some(text_until_closed(&mut stream).await)
-    };
+    until_not_ready(address).await;
+    stopping.await.unwrap();
+    drop(deaf);
+}
+
+/// Load balancers ask now and then: until they have, they send clients.
+#[tokio::test]
+async fn who_comes_before_load_balancers_know_is_served_and_sent_away_with_the_others() {
+    let mut options = local();
+    options.sockets.lame_duck = Duration::from_secs(5);
+    let server = Server::start(options).await;
+    let address = server.address;
+    let mut early = server.raw().await;
+    let stopping = tokio::spawn(server.stop());
+    until_not_ready(address).await;
+    let mut late = TcpStream::connect(address).await.unwrap();
+    let response = upgrade(&mut late, "").await;
+    assert!(response.starts_with("HTTP/1.1 101 "), "{response}");
+    for client in [&mut early, &mut late] {
+        assert_eq!(close_code(&bytes_until_closed(client).await), Some(1012));
+    }
+    stopping.await.unwrap();
+}
+
+/// Asks `/ready` until it says no.
+async fn until_not_ready(address: SocketAddr) {
     let page = loop {
-        match ready().await.expect("it still answers") {
+        let mut stream = TcpStream::connect(address).await.expect("it still listens");
+        stream.write_all(b"GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        match text_until_closed(&mut stream).await {
             page if page.starts_with("HTTP/1.1 200 ") => {}
             page => break page,
         }
     };
     assert!(page.starts_with("HTTP/1.1 503 "), "{page}");
-    stopping.await.unwrap();
-    drop(deaf);
 }

@@ -156,6 +156,7 @@ async fn pages_have_their_types_and_the_security_headers() {
         assert!(found.starts_with(body), "{path}: {found}");
         for header in [
             "content-security-policy: default-src 'self'; script-src 'self' 'wasm-unsafe-eval';",
+            "; require-trusted-types-for 'script'; trusted-types swarmreel\r\n",
             "x-content-type-options: nosniff",
             "referrer-policy: no-referrer",
             "cross-origin-opener-policy: same-origin",
@@ -307,6 +308,30 @@ async fn s15_behind_a_trusted_proxy_the_client_is_counted_and_else_the_header_is
         drop(open);
         server.stop().await;
     }
+}
+
+#[tokio::test]
+async fn s14_behind_a_trusted_proxy_too_nobody_comes_in_the_place_of_all_others() {
+    let sockets =
+        ServerLimits { accepts_per_second: 1, accept_burst: 8, connections_per_address: 2, ..ServerLimits::default() };
+    let trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    let server = Server::start(Options { sockets, trusted_proxies, ..Options::default() }).await;
+    let come = async |client: &str| {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        upgrade(&mut stream, &format!("X-Forwarded-For: {client}\r\n")).await
+    };
+    let mut refused = 0;
+    for _ in 0..20 {
+        let response = come("192.0.2.1").await;
+        let is_refused = response.starts_with("HTTP/1.1 503 ") && response.contains("\r\nretry-after: ");
+        refused += usize::from(is_refused);
+    }
+    assert!((10..=16).contains(&refused), "twice its share, and what time gives: {refused} of 20");
+    assert!(come("192.0.2.2").await.starts_with("HTTP/1.1 101 "));
+    for _ in 0..50 {
+        assert!(server.get("/health").await.starts_with("HTTP/1.1 200 "), "pages are for the proxy to limit");
+    }
+    server.stop().await;
 }
 
 #[tokio::test]

@@ -76,3 +76,20 @@ scene("several films at once: the list names them, and any of them plays", async
   await watch(bob.page, ui.VIDEO);
   await seesFrames(bob.page);
 });
+
+scene("a second visit loads the page alone: its files are kept under the site's version", async (stage) => {
+  const { site } = await stage.swarmreel();
+  const alice = await stage.person("chromium", { name: "alice" });
+  await ui.opens(alice, site);
+  await ui.opens(alice, site);
+  const loaded = await alice.page.evaluate(() => {
+    const entries = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType("resource"));
+    return entries.map(({ name, transferSize }) => ({ path: new URL(name).pathname, transferSize }));
+  });
+  const files = loaded.filter(({ path }) => /\.(js|css|wasm)$/.test(path));
+  assert.ok(files.length > 10, `the page consists of ${files.length} files`);
+  for (const { path, transferSize } of files) {
+    assert.match(path, /^\/[0-9a-f]{16}\//);
+    assert.equal(transferSize, 0, `${path} came over the network again`);
+  }
+});

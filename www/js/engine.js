@@ -12,8 +12,19 @@ import { SwarmreelError } from "./error.js";
 /** @typedef {{ [K in Exclude<keyof ToPage, "reply" | "refused" | "hashing" | "started">]: (body: ToPage[K]) => void }} Handlers */
 /** @typedef {{ accept: (reply: Reply) => void, reject: (error: SwarmreelError) => void, onHashing?: (fraction: number) => void }} Call */
 
+/** The worker's address, in the shape that pages which require trusted types take it: our own does. */
+const WORKER = (() => {
+  const url = new URL("./worker.js", import.meta.url).href;
+  try {
+    const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("swarmreel", { createScriptURL: () => url });
+    return policy?.createScriptURL(url) ?? url;
+  } catch {
+    return url; // The page allows no policy of this name; perhaps it requires none.
+  }
+})();
+
 export class Engine {
-  #worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "swarmreel" });
+  #worker = new Worker(WORKER, { type: "module", name: "swarmreel" });
   /** @type {Map<number, Call>} */
   #calls = new Map();
   #lastCall = 0;

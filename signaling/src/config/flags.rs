@@ -24,7 +24,7 @@ use super::value;
 )]
 pub(super) struct Flags {
     /// Where to listen; port 0 picks a free one [default: port 8080 of every address]
-    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Serving")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = value::listen, help_heading = "Serving")]
     pub(super) listen: Option<String>,
     /// The certificate chain for https and wss, a PEM file
     #[arg(long, value_name = "FILE", help_heading = "Serving")]
@@ -35,7 +35,11 @@ pub(super) struct Flags {
     /// Threads that serve connections [default: one a core]
     #[arg(long, value_name = "N", value_parser = value::count, help_heading = "Serving")]
     pub(super) workers: Option<usize>,
-    /// For clients to leave once SIGTERM or SIGINT asks the server to stop, up to 3600
+    /// Once SIGTERM or SIGINT asks the server to stop, how long only /ready says so, before clients are sent away: for
+    /// load balancers to notice, up to 3600
+    #[arg(long, value_name = "SECONDS", value_parser = value::lame_duck, default_value_t = ServerLimits::default().lame_duck.as_secs(), help_heading = "Serving")]
+    pub(super) lame_duck_seconds: u64,
+    /// How long sending them away may take, from 1 to 3600. Whoever asks twice does not wait for either
     #[arg(long, value_name = "SECONDS", value_parser = value::drain, default_value_t = ServerLimits::default().stop_grace.as_secs(), help_heading = "Serving")]
     pub(super) drain_seconds: u64,
     /// Only the tracker and the operator's pages, not the site
@@ -146,7 +150,7 @@ A flag goes before a variable, and a variable before the file.
 Examples:
   swarmreel-signaling
   swarmreel-signaling --listen [::]:443 --tls-cert chain.pem --tls-key key.pem
-  swarmreel-signaling --listen 127.0.0.1:8080 --trusted-proxy 127.0.0.1
+  swarmreel-signaling --listen 127.0.0.1:8080 --trusted-proxy 127.0.0.1 --stun-listen [::]:3478
   swarmreel-signaling --cluster redis://10.0.0.5:6379 --node-name frankfurt-1
   swarmreel-signaling --config swarmreel.toml --check-config
 

@@ -133,7 +133,7 @@ mod tests {
         let defaults = config("");
         assert_eq!(defaults.options.tracker.interval, TrackerLimits::default().interval);
         assert_eq!((defaults.listen, defaults.log_format), (None, LogFormat::Text));
-        assert!(matches!(parsed("--listen :1 --help"), Ok(Command::Print(help)) if help.contains("Usage")));
+        assert!(matches!(parsed("--listen a:1 --help"), Ok(Command::Print(help)) if help.contains("Usage")));
         assert!(matches!(parsed("-V"), Ok(Command::Print(version)) if version.starts_with("swarmreel-signaling ")));
         assert!(matches!(parsed("--check-config"), Ok(Command::Print(good)) if good == "The configuration is good.\n"));
     }
@@ -167,6 +167,10 @@ mod tests {
             ("-p", "\"-p\""),
             ("serve", "\"serve\""),
             ("--listen", "--listen needs a value"),
+            ("--listen 8080", "--listen needs ADDRESS:PORT, like 127.0.0.1:8080 or [::]:8080, not \"8080\""),
+            ("--listen ::1:80x", "--listen needs ADDRESS:PORT"),
+            ("--listen a:b:80", "--listen needs ADDRESS:PORT"),
+            ("--lame-duck-seconds 3601", "--lame-duck-seconds needs a number of seconds up to 3600"),
             ("--no-site=perhaps", "\"perhaps\""),
             ("--max-per-ip 0", "--max-per-ip needs a number from 1 up, not \"0\""),
             ("--max-per-ip many", "\"many\""),
@@ -184,6 +188,8 @@ mod tests {
             ("--stun-listen 8080", "--stun-listen needs ADDRESS:PORT"),
             ("--stun-url https://a.example", "--stun-url needs a URL like stun:"),
             ("--no-stun --stun-listen 127.0.0.1:9", "--no-stun and --stun-listen"),
+            ("--no-stun --stun-url stun:a.example", "--no-stun and --stun-url"),
+            ("--cluster-ca ca.pem", "--cluster-ca needs --cluster"),
             ("--turn-url stun:a.example", "--turn-url needs a URL like turn:"),
             ("--turn-url turn:a.example?transport=sctp --turn-secret x", "sctp"),
             ("--turn-url turn:a.example", "--turn-url needs a secret"),

@@ -18,6 +18,9 @@ use super::{Config, StunPort};
 pub(super) fn config(flags: Flags) -> Result<Config, String> {
     let stun = match (flags.no_stun, flags.stun_listen) {
         (true, Some(_)) => return Err("--no-stun and --stun-listen exclude each other.".to_owned()),
+        (true, None) if flags.stun_url.is_some() => {
+            return Err("--no-stun and --stun-url exclude each other; --ice-server names another server.".to_owned());
+        }
         (true, None) => StunPort::Off,
         (false, Some(address)) => StunPort::At(address),
         (false, None) => StunPort::AsTcp,
@@ -48,6 +51,7 @@ fn limits(flags: &Flags) -> (TrackerLimits, ServerLimits) {
     let tracker = TrackerLimits { household_announces_per_second, ..TrackerLimits::default() }.with_interval(interval);
     let mut sockets = ServerLimits::default().with_open_files();
     sockets.connections_per_address = flags.max_per_ip;
+    sockets.lame_duck = Duration::from_secs(flags.lame_duck_seconds);
     sockets.stop_grace = Duration::from_secs(flags.drain_seconds);
     if let Some(most) = flags.max_connections {
         sockets.connections = sockets.connections.min(most);
@@ -80,7 +84,10 @@ fn access(flags: &Flags) -> Result<Option<Arc<AccessList>>, String> {
 
 /// The cluster. Its address may hold a password, so no sentence quotes it.
 fn cluster(flags: &Flags) -> Result<Option<ClusterOptions>, String> {
-    let Some(address) = &flags.cluster else { return Ok(None) };
+    let Some(address) = &flags.cluster else {
+        let is_stray = flags.cluster_ca.is_some();
+        return if is_stray { Err("--cluster-ca needs --cluster.".to_owned()) } else { Ok(None) };
+    };
     let address = address.parse().map_err(|shape| format!("--cluster cannot be used: {shape}."))?;
     let read =
         |path: &PathBuf| std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}.", path.display()));

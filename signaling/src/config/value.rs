@@ -28,6 +28,11 @@ pub(super) fn interval(value: &str) -> Result<u64, &'static str> {
     value.parse().ok().filter(|seconds| (10..=3600).contains(seconds)).ok_or("a number of seconds from 10 to 3600")
 }
 
+/// Seconds that load balancers have to notice.
+pub(super) fn lame_duck(value: &str) -> Result<u64, &'static str> {
+    value.parse().ok().filter(|seconds| *seconds <= 3600).ok_or("a number of seconds up to 3600")
+}
+
 /// Seconds of a drain.
 pub(super) fn drain(value: &str) -> Result<u64, &'static str> {
     value.parse().ok().filter(|seconds| (1..=3600).contains(seconds)).ok_or("a number of seconds from 1 to 3600")
@@ -94,6 +99,16 @@ pub(super) fn name(value: &str) -> Result<String, &'static str> {
     let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let all = (1..=64).contains(&value.len()) && value.bytes().all(is_good);
     all.then(|| value.to_owned()).ok_or("up to 64 letters, digits, hyphens, underscores and dots")
+}
+
+/// Where to listen: an address, or a name that stands for some, and a port.
+pub(super) fn listen(value: &str) -> Result<String, &'static str> {
+    let is_name = |host: &str| is_host(host) && !host.contains([':', '[', ']']);
+    let is_good = match value.rsplit_once(':') {
+        Some((host, port)) => port.parse::<u16>().is_ok() && is_name(host) || value.parse::<SocketAddr>().is_ok(),
+        None => false,
+    };
+    is_good.then(|| value.to_owned()).ok_or("ADDRESS:PORT, like 127.0.0.1:8080 or [::]:8080")
 }
 
 /// Where to listen.

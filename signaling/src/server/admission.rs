@@ -4,8 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use hyper::StatusCode;
+
+use super::counters::Count;
 use crate::Network;
 
 /// Who is connected.
@@ -33,6 +37,19 @@ pub(super) enum Refused {
     Rate,
     /// The server stops.
     Stopping,
+}
+
+impl Refused {
+    /// How it is counted, the status that tells it, and the seconds of which one is drawn until the client should come
+    /// again: drawn, so that not all come at once.
+    pub(super) fn terms(self) -> (Count, StatusCode, Range<u64>) {
+        match self {
+            Refused::Address => (Count::RefusedAddress, StatusCode::TOO_MANY_REQUESTS, 30..60),
+            Refused::Full => (Count::RefusedFull, StatusCode::SERVICE_UNAVAILABLE, 60..120),
+            Refused::Rate => (Count::RefusedRate, StatusCode::SERVICE_UNAVAILABLE, 2..10),
+            Refused::Stopping => (Count::RefusedStopping, StatusCode::SERVICE_UNAVAILABLE, 2..10),
+        }
+    }
 }
 
 impl Admission {

@@ -79,9 +79,10 @@ impl Client {
         self.ended
     }
 
-    /// It lives, and need not be heard again before `until`.
-    pub(super) fn heard(&mut self, until: Moment) {
-        self.dead_at = until;
+    /// It lives: a ping would tell nothing for a while.
+    pub(super) fn heard(&mut self, now: Moment, limits: &ServerLimits) {
+        self.ping_at = now + limits.ping;
+        self.dead_at = now + limits.pong;
     }
 
     /// A write is stuck, as it may have been before, and has to go on before `until`.
@@ -164,8 +165,9 @@ mod tests {
         let expected = [(30, Pulse::Pinged), (60, Pulse::Pinged), (75, Pulse::Silent)];
         assert_eq!(pulses(&mut client, &limits, 0..100), expected);
         let mut client = Client::new(Moment(0), ConnId(1), &limits);
-        client.heard(Moment(20_000_000) + limits.pong);
-        assert_eq!(pulses(&mut client, &limits, 20..100).last(), Some(&(95, Pulse::Silent)));
+        client.heard(Moment(20_000_000), &limits);
+        let expected = [(50, Pulse::Pinged), (80, Pulse::Pinged), (95, Pulse::Silent)];
+        assert_eq!(pulses(&mut client, &limits, 20..100), expected, "who was heard need not be asked");
     }
 
     #[test]
@@ -180,7 +182,7 @@ mod tests {
         let second = Moment(1_000_000);
         assert!(often.probe(Moment(0), &limits));
         assert_eq!(often.outbox.advance(2), 1);
-        often.heard(second + limits.pong);
+        often.heard(second, &limits);
         assert!(!often.probe(second, &limits) && often.outbox.is_empty(), "it has just answered");
         assert!(often.probe(Moment(0) + limits.probe, &limits) && !often.outbox.is_empty());
         let mut deaf = client();
@@ -193,7 +195,7 @@ mod tests {
         assert_eq!(pulses(&mut slow, &limits, 0..100)[0], (30, Pulse::Pinged));
         let mut closed = client();
         closed.close(Moment(0), &limits, 1000, "");
-        closed.heard(Moment(1_000_000) + limits.pong);
+        closed.heard(second, &limits);
         assert_eq!(pulses(&mut closed, &limits, 0..100), [(2, Pulse::Over)]);
     }
 }

@@ -26,7 +26,7 @@ use super::patience::Patience;
 use super::socket::Socket;
 use super::tls::Tls;
 use super::worker::Present;
-use super::{client_address, http};
+use super::{client_address, http, is_within};
 
 /// Who is at the other end of a connection, and what it comes to.
 pub(super) struct Visitor {
@@ -51,13 +51,17 @@ impl Visitor {
 
     /// Lets the connection go on as a WebSocket, once the response is sent, if its client may have one more.
     pub(super) fn upgrade(&self, address: IpAddr) -> Result<(), Refused> {
-        let claimed = self.permit.borrow_mut().claim(address);
-        if claimed.is_err() {
-            self.worker.exchange().counters().add(Count::RefusedAddress, 1);
-        } else {
-            self.upgraded.set(Some(address));
+        let shared = &self.worker.shared;
+        if self.worker.is_draining() {
+            return Err(Refused::Stopping);
         }
-        claimed
+        self.permit.borrow_mut().claim(address)?;
+        // Others have come through the door.
+        if is_within(self.peer, &shared.options.trusted_proxies) && !shared.may_arrive(address) {
+            return Err(Refused::Rate);
+        }
+        self.upgraded.set(Some(address));
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the server counts: one set of counters a worker, read by anybody.
 //!
-//! Invariant: a counter is written by its worker alone, so no two cores contend for it; only refusals at the door are
+//! Invariant: a counter is written by its worker alone, so no two cores contend for it; only what happens at the door is
 //! counted with the first worker's. All but [`Count::Open`] and [`Count::LagMicros`] only grow.
 
 use std::ops::Index;
@@ -21,6 +21,8 @@ pub enum Count {
     RefusedRate,
     /// Connections refused because the server stops.
     RefusedStopping,
+    /// Connections that the system did not hand over, for want of open files as a rule.
+    AcceptErrors,
     /// Connections that failed before a request was answered: too slow, too large, or broken.
     HandshakesFailed,
     /// WebSockets opened.
@@ -53,13 +55,14 @@ pub enum Count {
 
 impl Count {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Count; 20] = [
+    pub const ALL: [Count; 21] = [
         Count::Open,
         Count::Accepted,
         Count::RefusedAddress,
         Count::RefusedFull,
         Count::RefusedRate,
         Count::RefusedStopping,
+        Count::AcceptErrors,
         Count::HandshakesFailed,
         Count::Upgraded,
         Count::BytesIn,

@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use swarmreel::rng::Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,23 +16,19 @@ use tokio::time::{sleep, timeout};
 
 use super::admission::{Admission, Permit, Refused};
 use super::counters::Count;
-use super::rate::{Buckets, Rate};
 use super::worker::Letter;
 use super::{Shared, is_within, seed};
-use crate::Network;
 
-/// Buckets for households.
-const HOUSEHOLDS: usize = 4096;
+/// Between two complaints that connections cannot be accepted.
+const COMPLAINTS: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub(super) struct Door {
     shared: Arc<Shared>,
     admission: Arc<Admission>,
-    /// One bucket for all, for those who are admitted.
-    rate: Buckets,
-    /// So that nobody empties it alone.
-    households: Buckets,
     refusals: Arc<Semaphore>,
+    /// When it was last said that connections cannot be accepted.
+    complained: Option<Instant>,
     rng: Rng,
 }
 
@@ -40,22 +36,23 @@ impl Door {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let limits = &shared.options.sockets;
         let admission = Admission::new(limits.connections_per_address, limits.connections, shared.mailboxes.len());
-        let rate = Rate { per_second: limits.accepts_per_second, burst: limits.accept_burst };
         let refusals = Arc::new(Semaphore::new(256));
-        // Twice what a household may have at once, so that all of it may come back at once.
-        let share = u32::try_from(limits.connections_per_address).unwrap_or(u32::MAX).clamp(1, limits.accept_burst);
-        let of_household = Rate { per_second: share, burst: share.saturating_mul(2) };
-        let (rate, households) = (Buckets::new(1, rate), Buckets::new(HOUSEHOLDS, of_household));
-        Self { shared, admission: admission.into(), rate, households, refusals, rng: Rng::new(seed()) }
+        Self { shared, admission: admission.into(), refusals, complained: None, rng: Rng::new(seed()) }
     }
 
     /// Takes in what comes until then.
     pub(super) async fn keep_open(&mut self, listener: &TcpListener, until: impl Future) {
         let mut until = pin!(until);
         loop {
+            let next = async {
+                match listener.accept().await {
+                    Ok((stream, from)) => self.admit(stream, from.ip()).await,
+                    Err(error) => self.complain(&error).await,
+                }
+            };
             tokio::select! {
                 _ = &mut until => return,
-                (stream, from) = next(listener) => self.admit(stream, from).await,
+                () = next => {}
             }
         }
     }
@@ -66,44 +63,46 @@ impl Door {
         loop {
             tokio::select! {
                 _ = &mut until => return,
-                (stream, _) = next(listener) => self.refuse(stream, Refused::Stopping),
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, from)) => self.refuse(stream, from.ip(), Refused::Stopping),
+                    Err(error) => self.complain(&error).await,
+                }
             }
         }
     }
 
     /// Takes in an accepted connection. Waits while its worker has too many letters to open: others wait in the kernel.
+    /// Whom a proxy forwards is judged once that is known ([`http`](super::http)).
     async fn admit(&mut self, stream: TcpStream, from: IpAddr) {
         let address = Some(from).filter(|from| !is_within(*from, &self.shared.options.trusted_proxies));
-        match self.permit(address) {
-            Ok(permit) => {
-                // Without it, small messages wait for the acknowledgement of the last one.
-                let _ = stream.set_nodelay(true);
-                let Ok(stream) = stream.into_std() else { return };
-                let mailbox = &self.shared.mailboxes[permit.worker()];
-                let _ = mailbox.send(Letter::Newcomer { stream, from, permit }).await;
-            }
-            Err(why) => self.refuse(stream, why),
-        }
+        let permit = match Permit::of(&self.admission, address) {
+            Ok(permit) if address.is_none_or(|address| self.shared.may_arrive(address)) => permit,
+            Ok(_) => return self.refuse(stream, from, Refused::Rate),
+            Err(why) => return self.refuse(stream, from, why),
+        };
+        // Without it, small messages wait for the acknowledgement of the last one.
+        let _ = stream.set_nodelay(true);
+        let Ok(stream) = stream.into_std() else { return };
+        let mailbox = &self.shared.mailboxes[permit.worker()];
+        let _ = mailbox.send(Letter::Newcomer { stream, from, permit }).await;
     }
 
-    /// Whoever is refused takes nothing from the others' rate.
-    fn permit(&mut self, address: Option<IpAddr>) -> Result<Permit, Refused> {
-        let now = self.shared.now();
-        let permit = Permit::of(&self.admission, address)?;
-        let in_turn = address.is_none_or(|address| self.households.take(now, Network::from(address)));
-        if in_turn && self.rate.take(now, ()) { Ok(permit) } else { Err(Refused::Rate) }
+    /// Out of open files, or the client left already: the next accept may work.
+    async fn complain(&mut self, error: &io::Error) {
+        self.shared.counters[0].add(Count::AcceptErrors, 1);
+        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAINTS) {
+            self.complained = Some(Instant::now());
+            tracing::warn!(%error, "connections cannot be accepted");
+        }
+        sleep(Duration::from_millis(50)).await;
     }
 
     /// Tells the client, if that takes little: at most 256 at a time are told, the others just see the connection close.
-    fn refuse(&mut self, mut stream: TcpStream, why: Refused) {
-        let (count, status, soonest, latest) = match why {
-            Refused::Address => (Count::RefusedAddress, "429 Too Many Requests", 30, 60),
-            Refused::Full => (Count::RefusedFull, "503 Service Unavailable", 60, 120),
-            Refused::Stopping => (Count::RefusedStopping, "503 Service Unavailable", 2, 10),
-            Refused::Rate => (Count::RefusedRate, "503 Service Unavailable", 2, 10),
-        };
+    fn refuse(&mut self, mut stream: TcpStream, from: IpAddr, why: Refused) {
+        let (count, status, wait) = why.terms();
+        tracing::debug!(%from, ?why, "a connection is refused");
         self.shared.counters[0].add(count, 1);
-        let seconds = soonest + self.rng.below(latest - soonest);
+        let seconds = wait.start + self.rng.below(wait.end - wait.start);
         if self.shared.options.tls.is_some() {
             return; // A word in the clear would only confuse it.
         }
@@ -119,19 +118,5 @@ impl Door {
             while stream.read(&mut unread).await? > 0 {}
             io::Result::Ok(())
         }));
-    }
-}
-
-/// The next connection.
-async fn next(listener: &TcpListener) -> (TcpStream, IpAddr) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, from)) => return (stream, from.ip()),
-            // Out of file descriptors, or the client left already: the next accept may work.
-            Err(error) => {
-                tracing::debug!(%error, "no connection could be accepted");
-                sleep(Duration::from_millis(50)).await;
-            }
-        }
     }
 }

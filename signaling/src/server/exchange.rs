@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -96,6 +97,7 @@ impl Exchange {
         self.counters().add(Count::Upgraded, 1);
         self.counters().set(Count::Open, self.clients.len() as u64);
         self.desk.opened(now, conn, address);
+        tracing::debug!(conn = conn.0, %address, "a WebSocket opened");
         conn
     }
 
@@ -110,6 +112,7 @@ impl Exchange {
 
     /// Says goodbye to a client, with a close code (RFC 6455 §7.4.1).
     pub(super) fn close(&mut self, now: Moment, conn: ConnId, code: u16, reason: &str) {
+        tracing::debug!(conn = conn.0, code, reason, "a WebSocket is closed");
         self.desk.closed(now, conn);
         self.settle(now);
         let limits = &self.shared.options.sockets;
@@ -119,16 +122,20 @@ impl Exchange {
     /// Closes with a hint when to come back, drawn from 1 to `spread` seconds.
     pub(super) fn send_away(&mut self, now: Moment, conn: ConnId, spread: u64) {
         if self.find(conn).is_some() {
-            let seconds = 1 + self.rng.below(spread);
+            let seconds = self.draw(1..1 + spread);
             self.close(now, conn, 1012, &format!("retry in {seconds} s"));
         }
+    }
+
+    /// One number of these.
+    pub(super) fn draw(&mut self, from: Range<u64>) -> u64 {
+        from.start + self.rng.below(from.end - from.start)
     }
 
     /// A client's bytes arrived, so it lives.
     pub(super) fn heard(&mut self, now: Moment, conn: ConnId, bytes: usize) {
         self.counters().add(Count::BytesIn, bytes as u64);
-        let until = now + self.limits().pong;
-        self.client(conn).heard(until);
+        self.clients[slot(conn)].heard(now, &self.shared.options.sockets);
     }
 
     /// A client takes nothing now.
@@ -137,17 +144,21 @@ impl Exchange {
         self.client(conn).stuck(until);
     }
 
-    /// A client took some bytes of its outbox.
+    /// A client took some bytes of its outbox. Whoever takes a byte now and then, and never a whole message, is as good
+    /// as deaf.
     pub(super) fn sent(&mut self, conn: ConnId, bytes: usize) {
         let client = self.client(conn);
-        client.unstuck();
         let frames = client.outbox.advance(bytes);
+        if frames > 0 {
+            client.unstuck();
+        }
         self.counters().add(Count::FramesOut, frames);
         self.counters().add(Count::BytesOut, bytes as u64);
     }
 
     /// A socket is gone.
     pub(super) fn remove(&mut self, now: Moment, conn: ConnId) {
+        tracing::debug!(conn = conn.0, "a WebSocket is gone");
         self.desk.closed(now, conn);
         self.clients.remove(slot(conn));
         if self.clients.len() < self.clients.capacity() / 4 {
@@ -450,6 +461,19 @@ mod tests {
         assert_eq!(exchange.counters().get(Count::ForwardDropped), 1);
         let last = exchange.take_outgoing(1).pop();
         assert!(matches!(last, Some(Parcel::Delivery(Delivery::Text { text, .. })) if text == "reply"));
+    }
+
+    #[test]
+    fn s7_whoever_takes_bytes_but_no_message_is_deaf() {
+        for (bytes, pulse) in [(7, Pulse::Fine), (1, Pulse::Deaf)] {
+            let (mut exchange, conn) = exchange();
+            let output = Output::Send { conn, text: "reply".to_owned(), droppable: false };
+            exchange.obey(Moment(0), output);
+            exchange.stuck(Moment(0), conn);
+            exchange.sent(conn, bytes);
+            let limits = exchange.limits().clone();
+            assert_eq!(exchange.client(conn).pulse(Moment(0) + limits.blocked, &limits), pulse, "{bytes}");
+        }
     }
 
     #[test]

@@ -8,9 +8,10 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 
+use super::admission::Refused;
 use super::connection::Visitor;
 use super::page::{Page, fresh, later, secure, text};
-use super::{is_within, metrics, origin, scrape, site, stats_page};
+use super::{is_within, metrics, origin, scrape, stats_page};
 use crate::websocket::{self, Upgrade};
 
 /// Answers one request.
@@ -29,8 +30,14 @@ pub(super) async fn respond(request: &Request<Incoming>, visitor: &Visitor) -> P
         Upgrade::Accept(_) if !origin::is_allowed(request.headers(), &options.origins) => foreign(),
         Upgrade::Accept(accept) => upgrade(visitor, address, accept),
     };
-    secure(&mut page, options.tls.is_some());
+    secure(&mut page, options.tls.is_some() && !is_localhost(request.headers()));
     page
+}
+
+/// Whether the client came by that name, which it shares with all other servers of its machine.
+fn is_localhost(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).map_or(&b""[..], HeaderValue::as_bytes);
+    host.split(|byte| *byte == b':').next() == Some(b"localhost")
 }
 
 async fn plain(request: &Request<Incoming>, visitor: &Visitor, address: IpAddr) -> Page {
@@ -45,7 +52,7 @@ async fn plain(request: &Request<Incoming>, visitor: &Visitor, address: IpAddr) 
             Some(link) if !link.stats().up() => text(StatusCode::OK, "degraded: the cluster cannot be reached\n"),
             _ => text(StatusCode::OK, "ok\n"),
         },
-        "/ready" if worker.is_stopping() => text(StatusCode::SERVICE_UNAVAILABLE, "The server stops.\n"),
+        "/ready" if !worker.is_ready() => text(StatusCode::SERVICE_UNAVAILABLE, "The server stops.\n"),
         "/ready" => text(StatusCode::OK, "ready\n"),
         "/stats" if !accepts_json(headers) => {
             let stats = worker.stats().await;
@@ -58,10 +65,10 @@ async fn plain(request: &Request<Incoming>, visitor: &Visitor, address: IpAddr) 
         }
         "/scrape" => tally(request.uri().query().unwrap_or(""), visitor, address).await,
         "/config.json" => config(visitor, headers, address),
-        path => match site::find(worker.shared.site, path) {
-            Some(file) => site::respond(file, headers),
-            None => text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
-        },
+        path => {
+            let page = worker.shared.site.respond(path, headers);
+            page.unwrap_or_else(|| text(StatusCode::NOT_FOUND, "There is nothing here.\n"))
+        }
     }
 }
 
@@ -102,13 +109,24 @@ fn may_see_metrics(visitor: &Visitor, headers: &HeaderMap, address: IpAddr) -> b
     (is_plain || is_within(visitor.peer, &options.trusted_proxies)) && is_within(address, &options.metrics_from)
 }
 
+/// Counts a refused client, and tells it when to come again.
+fn refusal(visitor: &Visitor, why: Refused) -> Page {
+    let (count, status, wait) = why.terms();
+    let mut exchange = visitor.worker.exchange();
+    exchange.counters().add(count, 1);
+    let seconds = exchange.draw(wait);
+    let words = match why {
+        Refused::Address => "This address has too many connections.\n",
+        Refused::Full | Refused::Rate => "Too many come at once.\n",
+        Refused::Stopping => "The server stops.\n",
+    };
+    later(status, words, seconds)
+}
+
 /// Lets the client in as a WebSocket, if it may have one more and the server stays.
 fn upgrade(visitor: &Visitor, address: IpAddr, accept: String) -> Page {
-    if visitor.worker.is_stopping() {
-        return later(StatusCode::SERVICE_UNAVAILABLE, "The server stops.\n", "5");
-    }
-    if visitor.upgrade(address).is_err() {
-        return later(StatusCode::TOO_MANY_REQUESTS, "This address has too many connections.\n", "30");
+    if let Err(why) = visitor.upgrade(address) {
+        return refusal(visitor, why);
     }
     let mut page = Page::default();
     *page.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -124,7 +142,7 @@ fn foreign() -> Page {
 }
 
 fn too_often() -> Page {
-    later(StatusCode::TOO_MANY_REQUESTS, "This address asks too often.\n", "1")
+    later(StatusCode::TOO_MANY_REQUESTS, "This address asks too often.\n", 1)
 }
 
 fn json(body: serde_json::Result<String>) -> Page {

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::websocket;
 
+/// Files that the process opens for itself: event loops, signals, STUN, Redis, logs, lists.
+const OWN_FILES: u64 = 64;
+
 /// What one socket may use, and how long it is waited for.
 #[derive(Clone, Debug)]
 pub struct ServerLimits {
@@ -39,7 +42,10 @@ pub struct ServerLimits {
     pub accept_burst: u32,
     /// For a client to answer our close.
     pub farewell: Duration,
-    /// For all connections to end once the server stops.
+    /// Between the wish to stop and the drain: for load balancers, which ask `/ready` now and then, to send clients
+    /// elsewhere.
+    pub lame_duck: Duration,
+    /// For all connections to end in a drain. Their closes are spread over it, but for the last one's farewell.
     pub stop_grace: Duration,
 }
 
@@ -62,19 +68,27 @@ impl Default for ServerLimits {
             accepts_per_second: 2000,
             accept_burst: 4000,
             farewell: Duration::from_secs(2),
+            lame_duck: Duration::ZERO,
             stop_grace: Duration::from_secs(3),
         }
     }
 }
 
 impl ServerLimits {
-    /// Raises the process's limit of open files as far as is allowed, and takes 95 % of it as the limit of connections.
+    /// Raises the process's limit of open files as far as is allowed, and takes 95 % of it as the limit of connections,
+    /// or less where so few remain that the process itself needs them.
     pub fn with_open_files(self) -> Self {
         match open_files() {
-            Some(files) => Self { connections: usize::try_from(files / 100 * 95).unwrap_or(usize::MAX), ..self },
+            Some(files) => Self { connections: connections(files), ..self },
             None => self,
         }
     }
+}
+
+/// The connections that so many files leave room for, one at least.
+fn connections(files: u64) -> usize {
+    let kept = OWN_FILES.max(files / 20);
+    usize::try_from(files.saturating_sub(kept).max(1)).unwrap_or(usize::MAX)
 }
 
 #[cfg(unix)]
@@ -90,4 +104,16 @@ fn open_files() -> Option<u64> {
 #[cfg(not(unix))]
 fn open_files() -> Option<u64> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_kept_for_the_process_itself() {
+        for (files, most) in [(0, 1), (64, 1), (128, 64), (1024, 960), (20_000, 19_000), (1 << 20, 996_148)] {
+            assert_eq!(connections(files), most, "{files}");
+        }
+    }
 }

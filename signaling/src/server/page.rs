@@ -10,14 +10,16 @@ use hyper::{Response, StatusCode};
 /// A response whose body is at hand.
 pub(super) type Page = Response<Full<Bytes>>;
 
-/// What the page may load and do; threat-model B. `connect-src` is open because trackers, web seeds and `.torrent`
+/// What the page may load and do; threat-model B. Scripts are the files of the site, by `'self'`: they import each other,
+/// which neither nonces nor hashes allow for, and nothing that a user brings is ever served from here. `connect-src` is open because trackers, web seeds and `.torrent`
 /// addresses are the user's choice. Of the browser's powers the page has those that a player's buttons need.
 const SECURITY: [(&str, &str); 7] = [
     (
         "content-security-policy",
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; \
          media-src blob:; connect-src 'self' ws: wss: http: https:; worker-src 'self'; object-src 'none'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+         trusted-types swarmreel",
     ),
     (
         "permissions-policy",
@@ -56,9 +58,9 @@ pub(super) fn text(status: StatusCode, words: &'static str) -> Page {
 }
 
 /// A sentence to one who may come again, after so many seconds.
-pub(super) fn later(status: StatusCode, words: &'static str, seconds: &'static str) -> Page {
+pub(super) fn later(status: StatusCode, words: &'static str, seconds: u64) -> Page {
     let mut page = text(status, words);
-    page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+    page.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     page
 }
 

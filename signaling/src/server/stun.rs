@@ -95,7 +95,7 @@ impl Stun {
         let mut buffer = vec![0; RECEIVED_MAX];
         loop {
             socket.readable().await?;
-            // In a flood there is always a packet: others on this thread have their turn all the same.
+            // In a flood there is always a packet: the stop has its turn all the same.
             consume_budget().await;
             let mut meta = [RecvMeta::default()];
             let receive = || state.recv((&socket).into(), &mut [IoSliceMut::new(&mut buffer)], &mut meta);

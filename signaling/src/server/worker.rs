@@ -33,13 +33,12 @@ use crate::{Access, Counters, Stats};
 const LETTERS_MAX: usize = 256;
 /// Bytes read or written at once: a whole message.
 const BUFFER_BYTES: usize = 64 << 10;
-/// Walking all connections for the statistics is done at most this often.
-const STATS_AGE_MAX: Duration = Duration::from_secs(1);
+/// Walking all connections for the statistics is done at most this often, and takes at most a hundredth of the time.
+const STATS_AGE_MIN: Duration = Duration::from_secs(1);
 /// Nobody waits for other nodes for less than this.
 const CLUSTER_TICK: Duration = Duration::from_millis(50);
-/// A drain closes the connections in so many steps of so much time.
+/// A drain closes the connections in so many steps.
 const DRAIN_STEPS: usize = 100;
-const DRAIN_STEP: Duration = Duration::from_millis(10);
 
 /// To a worker.
 pub(super) enum Letter {
@@ -87,15 +86,22 @@ impl Worker {
         self.stopped.clone().wait().await;
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stopped.get() != Stop::Never
+    /// Whether clients are being sent away.
+    pub(super) fn is_draining(&self) -> bool {
+        matches!(self.stopped.get(), Stop::Drain { .. })
+    }
+
+    /// Whether load balancers should send clients here.
+    pub(super) fn is_ready(&self) -> bool {
+        self.stopped.get() == Stop::Never
     }
 
     /// The statistics of all workers together, about a second old at most. Whoever asks meanwhile waits for the same.
     pub(super) async fn stats(&self) -> Arc<Stats> {
         let mut cached = self.shared.stats.lock().await;
-        if let Some((at, stats)) = &*cached
-            && at.elapsed() < STATS_AGE_MAX
+        let began = Instant::now();
+        if let Some((until, stats)) = &*cached
+            && began < *until
         {
             return stats.clone();
         }
@@ -104,7 +110,7 @@ impl Worker {
             sum.add(stats);
             sum
         }));
-        *cached = Some((Instant::now(), sum.clone()));
+        *cached = Some((Instant::now() + STATS_AGE_MIN.max(began.elapsed() * 100), sum.clone()));
         sum
     }
 
@@ -278,13 +284,16 @@ async fn tick_cluster(worker: Rc<Worker>) {
 async fn drain(worker: &Worker) {
     // Without the server's task there is nobody to drain for.
     let Stop::Drain { spread } = worker.stopped.get() else { return };
+    let limits = &worker.shared.options.sockets;
+    // The last one, too, has the time of a farewell.
+    let step = limits.stop_grace.saturating_sub(limits.farewell) / DRAIN_STEPS as u32;
     let conns = worker.exchange().conns();
     for some in conns.chunks(conns.len().div_ceil(DRAIN_STEPS).max(1)) {
         some.iter().for_each(|&conn| worker.exchange().send_away(worker.now(), conn, spread));
-        sleep(DRAIN_STEP).await;
+        sleep(step).await;
     }
     while worker.live.get() > 0 {
-        sleep(DRAIN_STEP).await;
+        sleep(Duration::from_millis(10)).await;
     }
 }
 

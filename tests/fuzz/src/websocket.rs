@@ -17,6 +17,9 @@ const HEAD_BYTES_MAX: usize = 8 << 10;
 /// Without the counts of frames, which tungstenite does not know.
 const LIMITS: Limits = Limits { message_bytes: 600, fragments: u16::MAX, controls_per_second: u16::MAX };
 
+/// So few frames that short inputs have more (threat-model S4).
+const COUNTED: Limits = Limits { fragments: 3, controls_per_second: 3, ..LIMITS };
+
 /// A head, if the bytes begin with one, and the stream behind it; else all of them are the stream.
 pub fn ws_upgrade(bytes: &[u8]) {
     heap::bounded(bytes.len(), || {
@@ -90,11 +93,9 @@ const FRAME_BYTES_MORE: usize = 14 + 125;
 type Said = (Vec<Message>, Result<usize, Violation>);
 
 fn check_stream(stream: &[u8]) {
-    let whole = decode(stream, stream.len().max(1));
-    for cut in [1, 2, 3, 7, 64] {
-        assert_eq!(decode(stream, cut), whole, "in pieces of {cut}");
-    }
-    let (ours, end) = whole;
+    let (ours, end) = decode_however_cut(stream, &LIMITS);
+    let (counted, _) = decode_however_cut(stream, &COUNTED);
+    assert_eq!(counted, ours[..counted.len()], "the counts end a stream, and change nothing before");
     let (theirs, their_end) = oracle(stream);
     let common = ours.len().min(theirs.len());
     assert_eq!(ours[..common], theirs[..common]);
@@ -109,18 +110,26 @@ fn check_stream(stream: &[u8]) {
     }
 }
 
+fn decode_however_cut(stream: &[u8], limits: &Limits) -> Said {
+    let whole = decode(stream, stream.len().max(1), limits);
+    for cut in [1, 2, 3, 7, 64] {
+        assert_eq!(decode(stream, cut, limits), whole, "in pieces of {cut}");
+    }
+    whole
+}
+
 fn is_control(message: &Message) -> bool {
     matches!(message, Message::Ping(_) | Message::Pong(_) | Message::Close(_))
 }
 
-fn decode(stream: &[u8], cut: usize) -> Said {
+fn decode(stream: &[u8], cut: usize, limits: &Limits) -> Said {
     let mut decoder = Decoder::default();
     let mut said = Vec::new();
     for piece in stream.chunks(cut) {
         let mut piece = piece.to_vec();
         let mut rest = &mut piece[..];
         loop {
-            match decoder.next(&LIMITS, Moment(0), &mut rest) {
+            match decoder.next(limits, Moment(0), &mut rest) {
                 Ok(Some(Event::Message(text))) => said.push(Message::text(text.into_owned())),
                 Ok(Some(Event::Ping(payload))) => said.push(Message::Ping(payload.into_owned().into())),
                 Ok(Some(Event::Pong)) => said.push(Message::Pong(Vec::new().into())),

@@ -9,7 +9,7 @@ use super::Families;
 type Row = (&'static str, &'static str, &'static str, &'static [(Count, &'static str)]);
 
 #[rustfmt::skip]
-const COUNTERS: [Row; 11] = [
+const COUNTERS: [Row; 12] = [
     ("connections_accepted", "Connections accepted", "", &[(Count::Accepted, "")]),
     ("connections_refused", "Connections refused: the address has its share, the server is full, too many came at once, or the server stops",
         "cause", &[
@@ -18,6 +18,7 @@ const COUNTERS: [Row; 11] = [
             (Count::RefusedRate, "rate"),
             (Count::RefusedStopping, "stopping"),
         ]),
+    ("accept_errors", "Connections that the system did not hand over: as a rule the process has too many files open", "", &[(Count::AcceptErrors, "")]),
     ("handshakes_failed", "Connections that ended before a request was answered", "", &[(Count::HandshakesFailed, "")]),
     ("websockets_opened", "WebSockets opened", "", &[(Count::Upgraded, "")]),
     ("websockets_ended", "WebSockets ended by us: nothing was heard, nothing was taken, or the protocol was broken",
