@@ -18,7 +18,9 @@ pub(super) struct Connection {
     /// Nearly always one: a list takes a third of a map's room.
     memberships: Vec<Membership>,
     pub(super) allowance: Allowance,
-    pub(super) strikes: u32,
+    pub(super) strikes: u16,
+    /// The second in which it last had a strike for too many messages.
+    hurried_at: u32,
     /// The last announce or scrape, or the opening.
     pub(super) heard_at: Moment,
     /// When the desk looks at this connection next; never later than its deadline.
@@ -42,9 +44,16 @@ impl Connection {
             memberships: Vec::new(),
             allowance: Allowance::new(now, limits),
             strikes: 0,
+            hurried_at: u32::MAX,
             heard_at: now,
             due: now + limits.silence,
         }
+    }
+
+    /// Whether there has been no strike for too many messages in this second; now there is.
+    pub(super) fn hurries_anew(&mut self, now: Moment) -> bool {
+        let second = (now.0 / 1_000_000) as u32;
+        std::mem::replace(&mut self.hurried_at, second) != second
     }
 
     /// When something here falls silent for too long, if nothing more is heard.

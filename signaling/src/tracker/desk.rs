@@ -109,7 +109,7 @@ impl Desk {
                 return None;
             }
         };
-        outcome.map_err(|refused| self.refuse(conn, &refused)).ok()
+        outcome.map_err(|refused| self.refuse(now, conn, &refused)).ok()
     }
 
     /// A WebSocket closed, or was found dead. Like every input it carries the time, though nothing hangs on it yet.
@@ -340,21 +340,23 @@ impl Desk {
             }
             _ => {}
         }
-        self.refuse(conn, &refused);
+        self.refuse(now, conn, &refused);
     }
 
-    fn refuse(&mut self, conn: ConnId, refused: &Refused) {
+    fn refuse(&mut self, now: Moment, conn: ConnId, refused: &Refused) {
         let Refused { info_hash, action, refusal } = refused;
         self.counters.refuse(*refusal);
         let text = reply::failure(*info_hash, Some(*action), refusal.text());
-        self.fail(conn, text, refusal.is_strike());
+        // One hurry is one strike: a client that is back with a thousand torrents is not thrown out again and again.
+        let is_new = *refusal != Refusal::TooManyMessages || self.connection(conn).hurries_anew(now);
+        self.fail(conn, text, refusal.is_strike() && is_new);
     }
 
     fn fail(&mut self, conn: ConnId, text: String, strike: bool) {
         self.send(conn, text, false);
         let strikes = &mut self.connection(conn).strikes;
-        *strikes += u32::from(strike);
-        if *strikes >= self.limits.strikes {
+        *strikes += u16::from(strike);
+        if u32::from(*strikes) >= self.limits.strikes {
             self.close(conn, 1008, "too many bad messages");
         }
     }

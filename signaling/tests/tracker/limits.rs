@@ -85,7 +85,11 @@ fn s11_an_offer_flood_is_relayed_within_the_limits_and_then_closed() {
 
     flood(&mut room, 200);
     assert!(room.closed.is_empty(), "presence is still counted");
-    flood(&mut room, 100);
+    for _ in 0..10 {
+        assert!(room.closed.is_empty(), "a strike a second");
+        flood(&mut room, 100);
+        room.pass(1);
+    }
     assert_eq!(room.closed, BTreeMap::from([(1, 1008)]));
 }
 
@@ -114,6 +118,25 @@ fn s11_a_client_may_start_with_all_its_torrents_at_once() {
         }
     }
     assert!(room.closed.is_empty());
+}
+
+#[test]
+fn s11_a_client_with_too_many_torrents_keeps_what_it_may_have_and_only_a_flood_ends_it() {
+    let mut room = Room::new(1);
+    let flood = |room: &mut Room| {
+        for torrent in 0..1000_u16 {
+            let mut info_hash = InfoHash([7; 20]);
+            info_hash.0[..2].copy_from_slice(&torrent.to_be_bytes());
+            room.announce(1, Announce { info_hash, left: SEEDER, ..update(1) });
+        }
+    };
+    for strike in 1..=10 {
+        assert!(room.closed.is_empty(), "{strike} seconds of it are borne");
+        assert_eq!(room.tracker.stats().torrents, if strike == 1 { 0 } else { 128 });
+        flood(&mut room);
+        room.pass(1);
+    }
+    assert_eq!(room.closed.len(), 1);
 }
 
 #[test]
