@@ -119,14 +119,16 @@ async fn a_flood_of_packets_keeps_no_page_waiting() {
             })
         })
         .collect();
-    for _ in 0..20 {
+    let seen = || stun.counts().iter().map(|(_, count)| count).sum::<u64>();
+    let mut pages = 0;
+    while pages < 20 || seen() < 5000 {
+        pages += 1;
         let page = timeout(PATIENCE, server.get("/health")).await.expect("a page in spite of the flood");
         assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
     }
     floods.store(false, Relaxed);
     flooders.into_iter().for_each(|flooder| flooder.join().unwrap());
-    let counts = stun.counts();
-    assert!(counts.contains(&("malformed", 0)) && counts.iter().any(|(_, count)| *count > 1000), "{counts:?}");
+    assert!(stun.counts().contains(&("malformed", 0)), "{:?}", stun.counts());
     server.stop().await;
 }
 

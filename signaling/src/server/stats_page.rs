@@ -7,15 +7,22 @@ use std::time::Duration;
 
 use crate::Stats;
 
-/// The style sheet, at `/stats.css`: the content security policy allows none in the page.
+/// The style sheet, at `/stats.css`: the content security policy allows none in the page. The colours are the site's, which
+/// may not be served.
 pub(super) const STYLE: &str = "\
-:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
-body { max-width: 30rem; margin: 2rem auto; padding: 0 1rem }
-table { width: 100%; border-collapse: collapse }
-caption { text-align: start; font-weight: 600; padding-top: 1rem }
-th { font-weight: normal; text-align: start }
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif;
+  color: light-dark(#1c2522, #edf1ec); background: light-dark(#f6f2e9, #0f1514) }
+body { max-width: 30rem; margin: 3rem auto; padding: 0 1rem }
+h1 { font-size: 1.4rem; margin: 0 }
+table { width: 100%; border-spacing: 0; margin: 1.25rem 0; padding: 0.5rem 1.25rem 0.75rem; border-radius: 14px;
+  background: light-dark(#fffdf8, #18211f); border: 1px solid light-dark(#ddd4c1, #2a3734) }
+caption { text-align: start; font-weight: 600; padding: 0 0 0.5rem }
+th { font-weight: normal; text-align: start; overflow-wrap: anywhere }
 td { text-align: end; font-variant-numeric: tabular-nums }
-th, td { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: 0.2rem 0 }
+th, td { padding: 0.3rem 0 }
+tr + tr > * { border-top: 1px solid light-dark(#ece6d8, #2a3734) }
+p { color: light-dark(#5b6862, #9bada6) }
+a { color: light-dark(#17725f, #62cdb4) }
 ";
 
 /// The page.
@@ -44,7 +51,12 @@ pub(super) fn html(stats: &Stats, uptime: Duration) -> String {
     )
 }
 
+/// A table, if there is anything to put into it.
 fn table(caption: &str, rows: impl IntoIterator<Item = (String, usize)>) -> String {
+    let mut rows = rows.into_iter().peekable();
+    if rows.peek().is_none() {
+        return String::new();
+    }
     let mut table = format!("<table><caption>{}</caption>\n", escaped(caption));
     for (name, count) in rows {
         writeln!(table, "<tr><th scope=row>{}</th><td>{count}</td></tr>", escaped(name.trim()))
@@ -80,6 +92,7 @@ mod tests {
         stats.clients.insert("µTorrent", versions.into());
         let page = html(&stats, Duration::from_secs(3 * 3600 + 125));
         assert!(!page.contains("<script"), "{page}");
+        assert!(!html(&Stats::default(), Duration::ZERO).contains("Clients"), "there are none");
         for part in [
             "<th scope=row>Torrents</th><td>3</td>",
             "<td>4321</td>",
